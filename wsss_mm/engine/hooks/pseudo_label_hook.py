@@ -1,0 +1,75 @@
+"""Write CAMs and pseudo masks from inside a test or validation loop."""
+
+from pathlib import Path
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from wsss_mm.io.cam_file import save_cam
+from wsss_mm.io.mask_file import save_mask
+from wsss_mm.registry import HOOKS
+
+CAM_FOLDER, MASK_FOLDER = 'cams', 'masks'
+
+
+@HOOKS.register_module()
+class PseudoLabelHook(Hook):
+    """Save what a CAM network predicts: ``cams/<id>.npz`` and ``masks/<id>.png``.
+
+    Args:
+        out_dir: Folder that receives ``cams`` and ``masks``.
+        save_cams: Write the CAMs of the present classes.
+        save_masks: Write the palette masks.
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self, out_dir: str, *, save_cams: bool = True, save_masks: bool = True
+    ) -> None:
+        self.out_dir = Path(out_dir)
+        self.save_cams = save_cams
+        self.save_masks = save_masks
+
+    def before_run(self, runner: Runner) -> None:
+        """Fail early when nothing can be written."""
+        try:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f'{self.out_dir}: cannot be made a folder ({error.strerror}); '
+                'choose another output folder'
+            ) from error
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object, outputs: list
+    ) -> None:
+        """Save the predictions of a test batch."""
+        palette = runner.test_dataloader.dataset.metainfo['palette']
+        for sample in outputs:
+            self.write(sample, palette)
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object, outputs: list
+    ) -> None:
+        """Save the predictions of a validation batch."""
+        palette = runner.val_dataloader.dataset.metainfo['palette']
+        for sample in outputs:
+            self.write(sample, palette)
+
+    def write(self, sample: object, palette: list) -> None:
+        """Save one prediction; the mask comes last and marks the image as done."""
+        name = sample.metainfo['img_id']
+        if self.save_cams:
+            classes = sample.image_labels.nonzero().flatten()
+            save_cam(
+                self.out_dir / CAM_FOLDER / f'{name}.npz',
+                classes.cpu().numpy(),
+                sample.cam.data[classes].cpu().numpy(),
+            )
+        if self.save_masks:
+            save_mask(
+                self.out_dir / MASK_FOLDER / f'{name}.png',
+                sample.pred_sem_seg.data[0].cpu().numpy().astype('uint8'),
+                palette,
+            )

@@ -1,0 +1,5 @@
+"""Data wrappers that turn a batch into named views."""
+
+from .views import EquivariantViews, View
+
+__all__ = ['EquivariantViews', 'View']

@@ -1,0 +1,97 @@
+"""Views: what of a batch the network gets to see, made on the training device."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from wsss_mm.functional import EquivariantTransform
+from wsss_mm.registry import MODELS
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at a batch, and how that look changes a CAM of the full images.
+
+    Attributes:
+        image: Network input, shape (B, 3, H', W').
+        on_cam: Maps a CAM of the full view, (B, *, H, W), to this view's frame.
+    """
+
+    image: Tensor
+    on_cam: Callable[[Tensor], Tensor]
+
+
+def identity(cam: Tensor) -> Tensor:
+    """Return a CAM as it is: the full view's own frame."""
+    return cam
+
+
+@MODELS.register_module()
+class EquivariantViews(BaseDataPreprocessor):
+    """Give the network every batch twice: as it is, and transformed.
+
+    In training ``inputs`` becomes ``{'full': View, 'transformed': View}``; in
+    testing the wrapped preprocessor's output passes through untouched. One
+    transform is drawn for a batch, from torch's generator.
+
+    Args:
+        preprocessor: Config of the wrapped preprocessor (``SegDataPreProcessor``).
+        scale: Factor of the second view's height and width. SEAM uses 0.3.
+        flip: Mirror the second view with probability one half.
+        max_angle: Largest rotation either way, in degrees.
+        max_translate: Largest shift either way, as a fraction of height and width.
+
+    Note:
+        SEAM's released code only rescales; the other transforms are those of the
+        paper's table 2 (CVPR 2020).
+    """
+
+    def __init__(
+        self,
+        preprocessor: dict,
+        *,
+        scale: float = 0.3,
+        flip: bool = False,
+        max_angle: float = 0.0,
+        max_translate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if max_angle < 0 or not 0 <= max_translate < 1:
+            raise ValueError(
+                f'max_angle {max_angle} must not be negative and max_translate '
+                f'{max_translate} must be in [0, 1)'
+            )
+        self.preprocessor = MODELS.build(preprocessor)
+        self.scale = scale
+        self.flip = flip
+        self.max_angle = max_angle
+        self.max_translate = max_translate
+
+    def draw(self) -> EquivariantTransform:
+        """Draw the transform of one batch."""
+        if not (self.flip or self.max_angle or self.max_translate):
+            return EquivariantTransform(scale=self.scale)
+        flip, angle, down, right = torch.rand(4).tolist()
+        return EquivariantTransform(
+            scale=self.scale,
+            flip=self.flip and flip < 0.5,
+            angle=self.max_angle * (2 * angle - 1),
+            translate=(
+                self.max_translate * (2 * down - 1),
+                self.max_translate * (2 * right - 1),
+            ),
+        )
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collate a batch and, in training, add its views."""
+        batch = self.preprocessor(data, training)
+        if training:
+            image, transform = batch['inputs'], self.draw()
+            batch['inputs'] = {
+                'full': View(image, identity),
+                'transformed': View(transform(image), transform),
+            }
+        return batch

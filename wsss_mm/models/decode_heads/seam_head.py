@@ -1,0 +1,129 @@
+"""SEAM: equivariant regularisation and pixel correlation."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsss_mm.functional import (
+    competing_cam,
+    equivariance_loss,
+    equivariant_cross_loss,
+    max_norm,
+    min_pool_loss,
+    pixel_correlation,
+    tag_loss,
+    with_background,
+)
+from wsss_mm.models.data_preprocessors import View
+from wsss_mm.registry import MODELS
+
+from .cam_head import CAMHead, Features, stack_image_labels
+
+
+def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps to the network's input, shape (B, *, H, W)."""
+    return F.interpolate(cam, size, mode='bilinear', align_corners=True)
+
+
+@MODELS.register_module()
+class SEAMHead(CAMHead):
+    """Tie the CAMs of two views together, and refine them by pixel correlation.
+
+    Expects the views of :class:`EquivariantViews` and the features of
+    :class:`PCMNeck` (the embedding last).
+
+    Args:
+        in_channels: Channels of the feature map.
+        num_classes: Classes of the dataset, background included (K).
+        in_index: Where the classified feature map stands among the features.
+        dropout_ratio: Channel dropout before the classifier.
+        ecr_ratio: Share of the largest differences that equivariant cross
+            regularisation averages; 1.0 is the plain mean of the paper.
+        er_weight: Weight of the equivariance loss.
+        ecr_weight: Weight of the equivariant cross loss.
+        min_pool_weight: Weight of the min-pooling loss, 0 for the paper's form.
+
+    Reference:
+        Wang et al., "Self-supervised Equivariant Attention Mechanism for Weakly
+        Supervised Semantic Segmentation", CVPR 2020, eq. 4 to 8.
+
+    Note:
+        Defaults are the released code, which produced the published numbers: the
+        classifier has an untrained background channel, the targets of the cross
+        loss are detached, a fifth of the pixels counts in it, and a min-pooling
+        loss holds the refined background down.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        in_index: int = -2,
+        dropout_ratio: float = 0.5,
+        ecr_ratio: float = 0.2,
+        er_weight: float = 1.0,
+        ecr_weight: float = 1.0,
+        min_pool_weight: float = 1.0,
+    ) -> None:
+        super().__init__(
+            in_channels, num_classes, in_index=in_index, dropout_ratio=dropout_ratio
+        )
+        self.ecr_ratio = ecr_ratio
+        self.er_weight = er_weight
+        self.ecr_weight = ecr_weight
+        self.min_pool_weight = min_pool_weight
+
+    def build_classifier(self, in_channels: int) -> nn.Conv2d:
+        """Make the 1x1 classifier; its channel 0 is an untrained background."""
+        return nn.Conv2d(in_channels, self.num_classes, 1, bias=False)
+
+    def refine(self, cam: Tensor, features: Features) -> Tensor:
+        """Spread a raw CAM over look-alike pixels, shape (B, K, h, w).
+
+        No gradient reaches the CAM: only the embedding learns from the result.
+        """
+        return pixel_correlation(competing_cam(cam), features[-1])
+
+    def loss(
+        self, features: dict[str, Features], views: dict[str, View], data_samples: list
+    ) -> dict[str, Tensor]:
+        """Compute the four losses of SEAM from the two views."""
+        labels = stack_image_labels(data_samples, self.num_classes - 1)
+        present = labels[:, :, None, None]
+        cams, refined, cls, min_pool = {}, {}, [], []
+        for name, view in views.items():
+            size = view.image.shape[-2:]
+            raw = self(features[name])
+            cam = upsample(raw, size)[:, 1:]
+            rv = upsample(self.refine(raw, features[name]), size)
+            cls.append(tag_loss(cam.mean(dim=(2, 3)), labels))
+            min_pool.append(min_pool_loss(rv[:, 1:] * present))
+            # Both views are compared in the transformed view's frame.
+            if name == 'full':
+                to_frame = views['transformed'].on_cam
+                cam, rv = to_frame(max_norm(cam)), to_frame(max_norm(rv))
+            else:
+                cam, rv = max_norm(cam), max_norm(rv)
+            cams[name] = cam * present
+            refined[name] = rv * F.pad(present, (0, 0, 0, 0, 1, 0), value=1.0)
+        er = equivariance_loss(cams['full'], cams['transformed'])
+        target = {name: with_background(cam) for name, cam in cams.items()}
+        ecr = equivariant_cross_loss(
+            refined['full'], target['transformed'], ratio=self.ecr_ratio
+        ) + equivariant_cross_loss(
+            refined['transformed'], target['full'], ratio=self.ecr_ratio
+        )
+        return {
+            'loss_cls': sum(cls) / 2,
+            'loss_min_pool': self.min_pool_weight * sum(min_pool) / 2,
+            'loss_er': self.er_weight * er,
+            'loss_ecr': self.ecr_weight * ecr,
+        }
+
+    def predict(
+        self, features: Features, image_size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the refined CAM at the input's size, and the tag logits."""
+        raw = self(features)
+        refined = upsample(self.refine(raw, features), image_size)
+        return refined[:, 1:], raw[:, 1:].mean(dim=(2, 3))

@@ -1,0 +1,5 @@
+"""Necks."""
+
+from .pcm import PCMNeck
+
+__all__ = ['PCMNeck']
