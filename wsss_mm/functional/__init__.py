@@ -1,0 +1,51 @@
+"""The methods as maths: functions of tensors and arrays, without any MM package."""
+
+from .cam import (
+    competing_cam,
+    mask_absent,
+    max_norm,
+    normalize_max,
+    normalize_min_max,
+    sum_views,
+    tag_loss,
+    with_background,
+)
+from .confusion import (
+    IoUReport,
+    confusion_counts,
+    iou_report,
+    threshold_curve,
+    threshold_histogram,
+)
+from .equivariance import (
+    EquivariantTransform,
+    equivariance_loss,
+    equivariant_cross_loss,
+    max_onehot,
+    min_pool_loss,
+)
+from .pixel_correlation import pixel_correlation
+from .pseudo_mask import cam_to_mask
+
+__all__ = [
+    'EquivariantTransform',
+    'IoUReport',
+    'cam_to_mask',
+    'competing_cam',
+    'confusion_counts',
+    'equivariance_loss',
+    'equivariant_cross_loss',
+    'iou_report',
+    'mask_absent',
+    'max_norm',
+    'max_onehot',
+    'min_pool_loss',
+    'normalize_max',
+    'normalize_min_max',
+    'pixel_correlation',
+    'sum_views',
+    'tag_loss',
+    'threshold_curve',
+    'threshold_histogram',
+    'with_background',
+]

@@ -1,0 +1,263 @@
+"""Class activation maps: normalise, mask, let classes compete, train from tags.
+
+References:
+    Wang et al., "Self-supervised Equivariant Attention Mechanism for Weakly
+    Supervised Semantic Segmentation" (SEAM), CVPR 2020, arXiv:2004.04581, and
+    its released code, https://github.com/YudeWang/SEAM.
+    Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level
+    Supervision" (PSA), CVPR 2018, arXiv:1803.10464, and its released code.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EPS = 1e-5
+
+
+def max_norm(cam: Tensor, eps: float = EPS) -> Tensor:
+    """Stretch the positive part of every map to [0, 1], as SEAM does in training.
+
+    Gradients flow through the maximum and the minimum of a map too.
+
+    Args:
+        cam: Raw activations, shape (B, C, H, W).
+        eps: Subtracted from every value and added to every divisor.
+
+    Returns:
+        Normalised maps, shape (B, C, H, W), in [0, 1); a map without a positive
+        value becomes zero.
+
+    Raises:
+        ValueError: If `cam` is not four-dimensional or has no pixels.
+
+    Example:
+        >>> max_norm(torch.tensor([[[[-1.0, 1.0, 3.0, 5.0]]]])).round(decimals=3)
+        tensor([[[[0.0000, 0.2000, 0.6000, 1.0000]]]])
+    """
+    _check_maps('cam', cam, ndim=4)
+    positive = F.relu(cam)
+    high, low = _extremes(positive)
+    return F.relu(positive - low - eps) / (high - low + eps)
+
+
+def competing_cam(cam: Tensor, eps: float = EPS) -> Tensor:
+    """Let the classes of a CAM compete for every pixel before it is propagated.
+
+    Each map is divided by its own maximum; the background becomes one minus the
+    strongest foreground class; of the foreground only the winner keeps its value
+    (every winner, where there are ties). Image tags play no part.
+
+    Source: the normalisation inside SEAM's released network.
+
+    Args:
+        cam: Raw activations, shape (B, K, H, W); channel 0, the background, is
+            ignored and replaced.
+        eps: Subtracted from every value and added to every divisor.
+
+    Returns:
+        Competing maps in [0, 1], shape (B, K, H, W), cut off from the graph.
+
+    Raises:
+        ValueError: If `cam` is not four-dimensional, has no pixels or has no
+            foreground channel.
+
+    Example:
+        >>> cam = torch.tensor([0.0, 2.0, 1.0, 0.0, 1.0, 4.0]).view(1, 3, 1, 2)
+        >>> competing_cam(cam).round(decimals=2).flatten().tolist()
+        [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+    """
+    _check_maps('cam', cam, ndim=4)
+    _check_foreground(cam)
+    positive = F.relu(cam.detach()[:, 1:])
+    high, _ = _extremes(positive)
+    scaled = F.relu(positive - eps) / (high + eps)
+    winner = scaled.amax(dim=1, keepdim=True)
+    survivors = scaled.masked_fill(scaled < winner, 0)
+    return torch.cat([1 - winner, survivors], dim=1)
+
+
+def with_background(cam: Tensor) -> Tensor:
+    """Prepend a background map: one minus the strongest foreground class.
+
+    Args:
+        cam: Foreground maps in [0, 1], shape (B, C, H, W).
+
+    Returns:
+        Background and foreground maps, shape (B, K, H, W).
+
+    Raises:
+        ValueError: If `cam` is not four-dimensional or has no channel or pixel.
+
+    Example:
+        >>> with_background(torch.tensor([[[[0.25]], [[0.75]]]])).flatten().tolist()
+        [0.25, 0.25, 0.75]
+    """
+    _check_maps('cam', cam, ndim=4)
+    # max(dim) sends the gradient to one winner, amax would share it between ties.
+    return torch.cat([1 - cam.max(dim=1, keepdim=True).values, cam], dim=1)
+
+
+def mask_absent(cam: Tensor, labels: Tensor) -> Tensor:
+    """Zero the maps of classes that the image does not have.
+
+    Args:
+        cam: Maps, shape (B, C, H, W).
+        labels: Multi-hot image tags, shape (B, C), one entry per map.
+
+    Returns:
+        Masked maps, shape (B, C, H, W).
+
+    Raises:
+        ValueError: If the shapes do not fit.
+
+    Example:
+        >>> mask_absent(torch.ones(1, 2, 1, 1), torch.tensor([[0, 1]])).flatten()
+        tensor([0., 1.])
+    """
+    _check_maps('cam', cam, ndim=4)
+    if labels.shape != cam.shape[:2]:
+        raise ValueError(
+            f'labels must have the shape {tuple(cam.shape[:2])} of the batch and '
+            f'the channels of cam, got {tuple(labels.shape)}'
+        )
+    return cam * labels.to(cam)[:, :, None, None]
+
+
+def normalize_min_max(cam: Tensor, eps: float = EPS) -> Tensor:
+    """Stretch every summed map to about [0, 1], as SEAM does at inference.
+
+    Source: SEAM, released inference code.
+
+    Args:
+        cam: Maps summed over views, shape (C, H, W).
+        eps: Distance to the minimum below which a value is dropped; also
+            subtracted from every value and added to every divisor.
+
+    Returns:
+        Normalised maps, shape (C, H, W), below 1. A dropped value ends slightly
+        below zero, and a map without any positive value becomes -1.
+
+    Raises:
+        ValueError: If `cam` is not three-dimensional or has no pixels.
+
+    Note:
+        The values below zero are in the reference's files too; they lose against
+        any background threshold, so they do not change a mask.
+
+    Example:
+        >>> normalize_min_max(torch.tensor([[[0.0, 2.0, 4.0]]])).round(decimals=3)
+        tensor([[[-0.0000, 0.5000, 1.0000]]])
+    """
+    _check_maps('cam', cam, ndim=3)
+    positive = F.relu(cam)
+    high, low = _extremes(positive)
+    kept = positive.masked_fill(positive < low + eps, 0)
+    return (kept - low - eps) / (high - low + eps)
+
+
+def normalize_max(cam: Tensor, eps: float = EPS) -> Tensor:
+    """Divide every summed map by its maximum, as PSA does at inference.
+
+    Source: PSA, released inference code.
+
+    Args:
+        cam: Maps summed over views, shape (C, H, W), usually not negative.
+        eps: Added to every divisor.
+
+    Returns:
+        Normalised maps, shape (C, H, W), below 1; values are not clamped.
+
+    Raises:
+        ValueError: If `cam` is not three-dimensional or has no pixels.
+
+    Example:
+        >>> normalize_max(torch.tensor([[[0.0, 2.0, 4.0]]])).round(decimals=3)
+        tensor([[[0.0000, 0.5000, 1.0000]]])
+    """
+    _check_maps('cam', cam, ndim=3)
+    high, _ = _extremes(cam)
+    return cam / (high + eps)
+
+
+def sum_views(cams: Sequence[Tensor]) -> Tensor:
+    """Add up the maps of one image over its scales and flips.
+
+    Args:
+        cams: One map stack per view, each of shape (C, H, W): resized to the
+            image, masked by its tags and flipped back.
+
+    Returns:
+        The sum, shape (C, H, W).
+
+    Raises:
+        ValueError: If there is no view or the shapes differ.
+
+    Example:
+        >>> sum_views([torch.ones(1, 1, 2), torch.ones(1, 1, 2)])
+        tensor([[[2., 2.]]])
+    """
+    if not cams:
+        raise ValueError('sum_views needs at least one view, got none')
+    shapes = sorted({tuple(cam.shape) for cam in cams})
+    if len(shapes) > 1:
+        raise ValueError(f'all views must have one shape (C, H, W), got {shapes}')
+    total = cams[0].clone()
+    for cam in cams[1:]:
+        total += cam
+    return total
+
+
+def tag_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compare class scores of an image with its tags, class by class.
+
+    Args:
+        logits: Scores, shape (B, C).
+        labels: Multi-hot image tags, shape (B, C).
+
+    Returns:
+        Binary cross entropy of the sigmoid scores, mean over B and C.
+
+    Raises:
+        ValueError: If the shapes differ or are not (B, C).
+
+    Example:
+        >>> tag_loss(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]))
+        tensor(0.6931)
+    """
+    if logits.ndim != 2 or logits.shape != labels.shape:
+        raise ValueError(
+            'logits and labels must share the shape (B, C), got '
+            f'{tuple(logits.shape)} and {tuple(labels.shape)}'
+        )
+    return F.multilabel_soft_margin_loss(logits, labels.to(logits))
+
+
+def _extremes(cam: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the spatial maximum and minimum, broadcastable to `cam`.
+
+    The gradient goes to one place each, as in the reference, not to all ties.
+    """
+    pixels = cam.flatten(-2)
+    high = pixels.max(dim=-1).values[..., None, None]
+    low = pixels.min(dim=-1).values[..., None, None]
+    return high, low
+
+
+def _check_maps(name: str, cam: Tensor, ndim: int) -> None:
+    if cam.ndim != ndim or 0 in cam.shape[-3:]:
+        expected = '(B, C, H, W)' if ndim == 4 else '(C, H, W)'
+        raise ValueError(
+            f'{name} must have the shape {expected} with at least one channel '
+            f'and pixel, got {tuple(cam.shape)}'
+        )
+
+
+def _check_foreground(cam: Tensor) -> None:
+    if cam.shape[1] < 2:
+        raise ValueError(
+            'cam must have a background and at least one foreground channel, '
+            f'got shape {tuple(cam.shape)}'
+        )
