@@ -1,0 +1,48 @@
+# `make test` and `make demo` do all the set-up themselves: a private environment
+# with the pinned versions. PYTHON=/path/to/python uses your own as it is.
+.DEFAULT_GOAL := help
+VENV ?= .venv
+JOBS ?= 2
+PYTHON ?=
+SEED ?=
+METHOD ?=
+PYTEST_ARGS ?=
+
+ifeq ($(strip $(PYTHON)),)
+PY := $(abspath $(VENV))/bin/python
+SET_UP = sh tools/make_env.sh "$(abspath $(VENV))"
+export PYTHONNOUSERSITE := 1
+else
+PY := $(PYTHON)
+SET_UP = "$(PYTHON)" tools/check_env.py $(NEEDS)
+endif
+
+export PYTHONPATH := $(CURDIR)
+export MPLBACKEND := Agg
+
+.PHONY: help env test lint demo clean
+
+help: ## show this list
+	@echo 'make TARGET [PYTHON=/path/to/python]'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile
+
+env: ## make the private environment (.venv), or check PYTHON
+	@$(SET_UP)
+
+lint test: NEEDS := --tests
+lint: env ## ruff and mypy
+	"$(PY)" -m ruff check .
+	"$(PY)" -m ruff format --check .
+	"$(PY)" -m mypy
+
+test: lint ## lint, the test suite (JOBS=2 PYTEST_ARGS=...) and the doctests
+	OMP_NUM_THREADS=1 "$(PY)" -m pytest -q --doctest-modules wsss_mm/functional
+	OMP_NUM_THREADS=1 "$(PY)" -m pytest -q -n $(JOBS) $(PYTEST_ARGS)
+
+demo: env ## tags to report on synthetic images (SEED=0 METHOD=seam)
+	"$(PY)" tools/demo.py $(if $(SEED),--seed $(SEED)) $(if $(METHOD),--method $(METHOD))
+
+clean: ## remove the private environment and the caches, keep work_dirs
+	rm -rf "$(abspath $(VENV))" build dist *.egg-info
+	rm -rf .ruff_cache .mypy_cache .pytest_cache
+	find wsss_mm tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,87 @@
+#!/bin/sh
+# Make the private environment of `make test` and `make demo`, or reuse it.
+#
+# usage: tools/make_env.sh FOLDER
+#
+# A file FOLDER/.ready-HASH marks a finished environment; HASH covers the pinned
+# versions and the Python version, so a change of either builds a new one.
+set -eu
+
+cd "$(dirname "$0")/.."
+venv=${1:?usage: tools/make_env.sh FOLDER}
+pins=requirements/tested.txt
+
+say() { printf 'env: %s\n' "$*"; }
+die() {
+    printf 'env: %s\n' "$@" >&2
+    exit 1
+}
+
+version_of() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true
+}
+
+# Sets `python` and `version` to the first interpreter that can make environments.
+find_python() {
+    seen=''
+    without_venv=''
+    for candidate in python3.12 python3.11 python3.10 python3; do
+        version=$(version_of "$candidate")
+        case $version in
+        3.10 | 3.11 | 3.12)
+            if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+                python=$candidate
+                return
+            fi
+            without_venv=$version
+            ;;
+        '') ;;
+        *) seen="$seen $candidate is Python $version." ;;
+        esac
+    done
+    if [ -n "$without_venv" ]; then
+        die "Python $without_venv is here, but without the modules venv and ensurepip." \
+            "On Debian or Ubuntu: apt-get install python$without_venv-venv" \
+            'Or name an environment that has everything: make ... PYTHON=/path/to/python'
+    fi
+    die "no Python 3.10, 3.11 or 3.12 on the PATH.$seen" \
+        'On Debian or Ubuntu: apt-get install python3 python3-venv (or pyenv, conda, ...)' \
+        'Or name an environment that has everything: make ... PYTHON=/path/to/python'
+}
+
+pip_install() {
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
+        --log "$venv/install.log" "$@" ||
+        die "pip could not install the pinned packages (see $venv/install.log)." \
+            'It needs a package index and about 8 GB of disk. The next run starts again.'
+}
+
+build() {
+    if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
+        die "$venv exists and is no Python environment: move it away, or set VENV=..."
+    fi
+    rm -rf "$venv"
+    say "1/4 new environment in $venv (Python $version)"
+    "$python" -m venv "$venv" ||
+        die "$python could not make an environment in $venv (is the folder writable?)"
+    say '2/4 PyTorch (about 3 GB to fetch, the longest step)'
+    grep -E '^torch(vision)?==' "$pins" >"$venv/torch.txt"
+    pip_install -c "$pins" -r "$venv/torch.txt"
+    say '3/4 the other packages'
+    # opencv-python-headless stands in for opencv-python, which needs a system libGL:
+    # the pins are complete, so pip need not follow the dependencies.
+    pip_install --no-deps -r "$pins"
+    say '4/4 checking that everything imports'
+    "$venv/bin/python" tools/check_env.py --tests
+    touch "$venv/.ready-$hash"
+    say 'ready'
+}
+
+find_python
+hash=$("$python" -c 'import hashlib, sys
+pins = open(sys.argv[1], "rb").read()
+print(hashlib.sha256(pins + sys.version.encode()).hexdigest()[:16])' "$pins")
+if [ -e "$venv/.ready-$hash" ] && [ -x "$venv/bin/python" ]; then
+    exit 0
+fi
+build
