@@ -1,0 +1,290 @@
+"""Translate parameter names between released checkpoints and our models.
+
+A layout names a family of released files: which heads it has beside the ResNet-38
+backbone, what our models call them, and their shapes. Nothing here needs an MM
+package.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+Shape = tuple[int | None, ...]
+State = dict[str, Tensor]
+
+COUNTER = 'num_batches_tracked'
+NORM_TENSORS = ('weight', 'bias', 'running_mean', 'running_var')
+# Block, input, middle and output channels, 1x1 shortcut.
+_BLOCKS = (
+    ('b2', 64, 128, 128, True),
+    ('b2_1', 128, 128, 128, False),
+    ('b2_2', 128, 128, 128, False),
+    ('b3', 128, 256, 256, True),
+    ('b3_1', 256, 256, 256, False),
+    ('b3_2', 256, 256, 256, False),
+    ('b4', 256, 512, 512, True),
+    *((f'b4_{i}', 512, 512, 512, False) for i in range(1, 6)),
+    ('b5', 512, 512, 1024, True),
+    ('b5_1', 1024, 512, 1024, False),
+    ('b5_2', 1024, 512, 1024, False),
+)
+
+
+def _norm_shapes(name: str, channels: int) -> Iterator[tuple[str, Shape]]:
+    for tensor in NORM_TENSORS:
+        yield f'{name}.{tensor}', (channels,)
+    yield f'{name}.{COUNTER}', ()
+
+
+def _backbone_shapes() -> Iterator[tuple[str, Shape]]:
+    yield 'conv1a.weight', (64, 3, 3, 3)
+    for name, inputs, middle, outputs, projects in _BLOCKS:
+        yield from _norm_shapes(f'{name}.bn_branch2a', inputs)
+        yield f'{name}.conv_branch2a.weight', (middle, inputs, 3, 3)
+        yield from _norm_shapes(f'{name}.bn_branch2b1', middle)
+        yield f'{name}.conv_branch2b1.weight', (outputs, middle, 3, 3)
+        if projects:
+            yield f'{name}.conv_branch1.weight', (outputs, inputs, 1, 1)
+    for name, inputs, outputs in (('b6', 1024, 2048), ('b7', 2048, 4096)):
+        quarter, half = outputs // 4, outputs // 2
+        yield from _norm_shapes(f'{name}.bn_branch2a', inputs)
+        yield f'{name}.conv_branch2a.weight', (quarter, inputs, 1, 1)
+        yield from _norm_shapes(f'{name}.bn_branch2b1', quarter)
+        yield f'{name}.conv_branch2b1.weight', (half, quarter, 3, 3)
+        yield from _norm_shapes(f'{name}.bn_branch2b2', half)
+        yield f'{name}.conv_branch2b2.weight', (outputs, half, 1, 1)
+        yield f'{name}.conv_branch1.weight', (outputs, inputs, 1, 1)
+    yield from _norm_shapes('bn7', 4096)
+
+
+RESNET38_SHAPES: dict[str, Shape] = dict(_backbone_shapes())
+
+
+def _norm_names(theirs: str, ours: str) -> dict[str, tuple[str, Shape]]:
+    return {
+        key: (key.replace(theirs, ours, 1), shape)
+        for key, shape in _norm_shapes(theirs, 512)
+    }
+
+
+# Layout: prefix of the backbone, then head tensors as (our name, shape); None is a
+# size that depends on the number of classes.
+_CLASSIFIER = 'decode_head.classifier.weight'
+_LAYOUTS: dict[str, tuple[str, dict[str, tuple[str, Shape]]]] = {
+    'resnet38': ('', {}),
+    'resnet38_psa_cls': ('', {'fc8.weight': (_CLASSIFIER, (None, 4096, 1, 1))}),
+    'resnet38_seam': (
+        '',
+        {
+            'fc8.weight': (_CLASSIFIER, (None, 4096, 1, 1)),
+            'f8_3.weight': ('neck.f8_3.weight', (64, 512, 1, 1)),
+            'f8_4.weight': ('neck.f8_4.weight', (128, 1024, 1, 1)),
+            'f9.weight': ('neck.f9.weight', (192, 195, 1, 1)),
+        },
+    ),
+    'seam_deeplabv1': (
+        'backbone.',
+        {
+            'conv_fov.weight': ('decode_head.conv_fov.conv.weight', (512, 4096, 3, 3)),
+            **_norm_names('bn_fov', 'decode_head.conv_fov.bn'),
+            'conv_fov2.weight': ('decode_head.conv_fov2.conv.weight', (512, 512, 1, 1)),
+            **_norm_names('bn_fov2', 'decode_head.conv_fov2.bn'),
+            'cls_conv.weight': ('decode_head.conv_seg.weight', (None, 512, 1, 1)),
+            'cls_conv.bias': ('decode_head.conv_seg.bias', (None,)),
+        },
+    ),
+}
+LAYOUTS = tuple(_LAYOUTS)
+
+
+def layout_shapes(layout: str) -> dict[str, Shape]:
+    """Return every tensor name of a released layout with its shape.
+
+    Args:
+        layout: One of ``LAYOUTS``.
+
+    Returns:
+        Shapes by name in the files' order; None stands for the number of classes.
+        Counters (``num_batches_tracked``) are included, though files written
+        before torch 0.4.1 lack them.
+
+    Raises:
+        ValueError: If the layout is unknown.
+
+    Examples:
+        >>> layout_shapes('resnet38_seam')['f9.weight']
+        (192, 195, 1, 1)
+    """
+    return {theirs: shape for theirs, (_, shape) in _table(layout).items()}
+
+
+def to_ours(state_dict: Mapping[str, Tensor], layout: str) -> State:
+    """Rename the tensors of a released checkpoint for our models.
+
+    Args:
+        state_dict: Tensors by released name. A leading ``module.`` is dropped if
+            every name has it. Names may be missing: a part translates as well.
+        layout: One of ``LAYOUTS``.
+
+    Returns:
+        The same tensors by our name.
+
+    Raises:
+        ValueError: If a name is not one of the layout's.
+
+    Examples:
+        >>> to_ours({'fc8.weight': torch.zeros(21, 4096, 1, 1)}, 'resnet38_seam').keys()
+        dict_keys(['decode_head.classifier.weight'])
+    """
+    names = {theirs: ours for theirs, (ours, _) in _table(layout).items()}
+    return _rename(_without_module(state_dict), names, f'the layout {layout!r}')
+
+
+def to_reference(state_dict: Mapping[str, Tensor], layout: str) -> State:
+    """Rename the tensors of one of our models as the released code does.
+
+    Args:
+        state_dict: Tensors by our name.
+        layout: One of ``LAYOUTS``.
+
+    Returns:
+        The same tensors by released name.
+
+    Raises:
+        ValueError: If a name has no counterpart in the layout.
+
+    Examples:
+        >>> to_reference({'neck.f9.weight': torch.zeros(1)}, 'resnet38_seam').keys()
+        dict_keys(['f9.weight'])
+    """
+    names = {ours: theirs for theirs, (ours, _) in _table(layout).items()}
+    return _rename(state_dict, names, f'our models of the layout {layout!r}')
+
+
+def detect_layout(keys: Iterable[str]) -> str:
+    """Tell from its tensor names which layout a checkpoint has.
+
+    Raises:
+        ValueError: If the names fit no layout, telling what each one misses.
+
+    Examples:
+        >>> detect_layout(k for k in layout_shapes('resnet38_psa_cls'))
+        'resnet38_psa_cls'
+    """
+    found = {key for key in _strip_module(set(keys)) if not key.endswith(COUNTER)}
+    misfits = []
+    for layout in LAYOUTS:
+        wanted = {key for key in layout_shapes(layout) if not key.endswith(COUNTER)}
+        if found == wanted:
+            return layout
+        misfits.append(
+            f'{layout}: missing {_listed(wanted - found)}, '
+            f'unknown {_listed(found - wanted)}'
+        )
+    raise ValueError('the tensor names fit no known layout. ' + '; '.join(misfits))
+
+
+def load_reference(path: str | Path, layout: str | None = None) -> State:
+    """Read a released checkpoint and rename its tensors for our models.
+
+    Args:
+        path: A file written by ``torch.save`` holding a plain state dict.
+        layout: One of ``LAYOUTS``; None detects it.
+
+    Returns:
+        Tensors on the CPU by our name.
+
+    Raises:
+        ValueError: If the file is no state dict, or a tensor is unknown, missing
+            or of another shape than the layout's.
+    """
+    state = _without_module(_read_state_dict(path))
+    try:
+        layout = detect_layout(state) if layout is None else layout
+        _check_shapes(state, layout)
+        return to_ours(state, layout)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def _table(layout: str) -> dict[str, tuple[str, Shape]]:
+    if layout not in _LAYOUTS:
+        raise ValueError(f'unknown layout {layout!r}; known are {", ".join(LAYOUTS)}')
+    prefix, heads = _LAYOUTS[layout]
+    backbone = {
+        f'{prefix}{name}': (f'backbone.{name}', shape)
+        for name, shape in RESNET38_SHAPES.items()
+    }
+    return backbone | heads
+
+
+def _rename(
+    state_dict: Mapping[str, Tensor], names: Mapping[str, str], where: str
+) -> State:
+    unknown = [key for key in state_dict if key not in names]
+    if unknown:
+        raise ValueError(f'tensors unknown to {where}: {_listed(unknown)}')
+    return {names[key]: tensor for key, tensor in state_dict.items()}
+
+
+def _strip_module(keys: set[str]) -> set[str]:
+    if all(key.startswith('module.') for key in keys):
+        return {key.removeprefix('module.') for key in keys}
+    return keys
+
+
+def _without_module(state_dict: Mapping[str, Tensor]) -> State:
+    if all(key.startswith('module.') for key in state_dict):
+        return {key.removeprefix('module.'): v for key, v in state_dict.items()}
+    return dict(state_dict)
+
+
+def _read_state_dict(path: str | Path) -> State:
+    if not Path(path).is_file():
+        raise ValueError(f'{path}: no such file')
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # torch raises many kinds for a foreign file
+        raise ValueError(
+            f'{path}: not a checkpoint of tensors that torch can read safely; '
+            'expected a state dict written by torch.save'
+        ) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor)
+        for key, value in state.items()
+    ):
+        raise ValueError(
+            f'{path}: expected a plain dict of tensors, as the released code saves it'
+        )
+    return dict(state)
+
+
+def _check_shapes(state: State, layout: str) -> None:
+    shapes = layout_shapes(layout)
+    missing = [key for key in shapes if key not in state and not key.endswith(COUNTER)]
+    if missing:
+        raise ValueError(
+            f'tensors of the layout {layout!r} missing: {_listed(missing)}'
+        )
+    for key, tensor in state.items():
+        wanted = shapes.get(key)
+        if wanted is not None and not _fits(tuple(tensor.shape), wanted):
+            shown = tuple('classes' if n is None else n for n in wanted)
+            raise ValueError(f'{key} has shape {tuple(tensor.shape)}, expected {shown}')
+
+
+def _fits(shape: tuple[int, ...], wanted: Shape) -> bool:
+    return len(shape) == len(wanted) and all(
+        n is None or n == size for size, n in zip(shape, wanted)
+    )
+
+
+def _listed(keys: Iterable[str], most: int = 8) -> str:
+    ordered = sorted(keys)
+    if not ordered:
+        return 'nothing'
+    shown = ', '.join(ordered[:most])
+    extra = len(ordered) - most
+    return f'{shown} and {extra} more' if extra > 0 else shown
