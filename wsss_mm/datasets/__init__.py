@@ -1,0 +1,1 @@
+"""Datasets, their tags and their transforms."""
