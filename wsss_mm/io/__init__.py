@@ -1,0 +1,1 @@
+"""Readers and writers of CAM, mask and checkpoint files."""

@@ -1,0 +1,43 @@
+"""Write files whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path that takes the place of `path` when the block ends.
+
+    The temporary file lies in the same folder under the same extension and
+    exists, empty, from the start. If the block raises, it is removed and what
+    was at `path` before stays. Missing folders are made.
+
+    Raises:
+        ValueError: If the folder cannot be made or written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f'.{path.stem}.{secrets.token_hex(6)}{path.suffix}')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield temporary
+        try:
+            os.replace(temporary, path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> ValueError:
+    """Word the error of a file that cannot be written."""
+    return ValueError(
+        f'cannot write {path}: {error.strerror}; '
+        'choose a folder you may write to, on a disk with space left'
+    )

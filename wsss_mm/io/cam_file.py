@@ -1,0 +1,107 @@
+"""CAM files: the maps of the classes present in one image, as `.npz`."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wsss_mm.io.atomic import atomic_write
+
+LARGEST = float(np.finfo(np.float16).max)
+# A .npy file gives a bare array, which cannot be used with `with`.
+UNREADABLE = (
+    AttributeError,
+    TypeError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+REMEDY = 'delete it and run tools/gen_pseudo.py again'
+
+
+def save_cam(path: str | Path, classes: ArrayLike, maps: ArrayLike) -> None:
+    """Write the CAMs of one image.
+
+    Args:
+        path: File to write, ending in `.npz`.
+        classes: Foreground indices 0..C-1, ascending, shape (n,); n may be 0.
+        maps: One map for each class, shape (n, H, W), kept as float16.
+
+    Raises:
+        ValueError: If the arrays break these rules, hold values that float16
+            cannot, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != '.npz':
+        raise ValueError(f'{path}: a CAM file must end in .npz')
+    classes, maps = np.asarray(classes), np.asarray(maps)
+    if classes.size == 0:
+        classes = classes.astype(np.int64)
+    problem = find_problem(classes, maps)
+    if problem:
+        raise ValueError(f'cannot save {path}: {problem}')
+    with atomic_write(path) as temporary, temporary.open('wb') as file:
+        np.savez_compressed(
+            file, classes=classes.astype(np.int64), maps=maps.astype(np.float16)
+        )
+
+
+def load_cam(
+    path: str | Path, *, num_classes: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Read the CAMs of one image.
+
+    Args:
+        path: File that `save_cam` wrote.
+        num_classes: Foreground classes C that the indices must stay below.
+
+    Returns:
+        Foreground indices, shape (n,), and float32 maps, shape (n, H, W).
+
+    Raises:
+        ValueError: If the file is missing, truncated or not a CAM file, or
+            holds a class out of range.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            classes, maps = archive['classes'], archive['maps']
+    except FileNotFoundError as error:
+        raise ValueError(
+            f'no CAM file {path}; make it with tools/gen_pseudo.py'
+        ) from error
+    except UNREADABLE as error:
+        raise ValueError(
+            f'{path} is truncated or no CAM file (.npz with the arrays classes '
+            f'and maps): {error}; {REMEDY}'
+        ) from error
+    problem = find_problem(classes, maps)
+    if problem:
+        raise ValueError(f'{path} is no CAM file: {problem}; {REMEDY}')
+    if num_classes is not None and classes.size and classes[-1] >= num_classes:
+        raise ValueError(
+            f'{path} holds foreground class {classes[-1]}, but there are only '
+            f'{num_classes}; use the class list it was made with'
+        )
+    return classes.astype(np.int64), maps.astype(np.float32)
+
+
+def find_problem(classes: NDArray[np.generic], maps: NDArray[np.generic]) -> str:
+    """Say what makes these arrays no CAMs; an empty string if nothing does."""
+    if classes.ndim != 1 or classes.dtype.kind not in 'iu':
+        return f'classes must be integers (n,), not {classes.dtype} {classes.shape}'
+    if classes.size and (classes[0] < 0 or (np.diff(classes.astype(int)) <= 0).any()):
+        return f'classes must ascend from 0 or more, not {classes.tolist()}'
+    if maps.ndim != 3 or maps.dtype.kind != 'f':
+        return f'maps must be floats (n, H, W), not {maps.dtype} {maps.shape}'
+    if len(maps) != len(classes) or 0 in maps.shape[1:]:
+        return f'{len(classes)} classes do not fit maps of shape {maps.shape}'
+    if maps.size and not np.abs(maps).max() <= LARGEST:
+        return f'maps must be finite and within +-{LARGEST:g}'
+    return ''
