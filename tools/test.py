@@ -1,0 +1,64 @@
+"""Evaluate a checkpoint on its config's test split."""
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from wsss_mm.engine.launch import (
+    load_config,
+    load_weights,
+    prepare_launcher,
+    readable_errors,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint that tools/train.py wrote')
+    parser.add_argument('--work-dir', help='folder of the log and the metrics')
+    parser.add_argument(
+        '--tta', action='store_true', help='several scales and mirrors, as in papers'
+    )
+    parser.add_argument('--out', help='folder for the predicted masks')
+    parser.add_argument('--show-dir', help='folder for painted predictions')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override config values: key=value, nested keys as a.b=value',
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    with readable_errors():
+        cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
+        prepare_launcher(cfg, args.launcher)
+        if args.tta:
+            cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+            cfg.model = dict(cfg.tta_model, module=cfg.model)
+        if args.out:
+            cfg.custom_hooks = [
+                *cfg.get('custom_hooks', []),
+                dict(type='PseudoLabelHook', out_dir=args.out, save_cams=False),
+            ]
+        if args.show_dir:
+            cfg.default_hooks.visualization.draw = True
+            cfg.visualizer.save_dir = args.show_dir
+        runner = Runner.from_cfg(cfg)
+        load_weights(runner.model, args.checkpoint)
+        runner.test()
+
+
+if __name__ == '__main__':
+    main()

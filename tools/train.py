@@ -1,0 +1,50 @@
+"""Train any stage: a CAM network or a segmenter, as its config says."""
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from wsss_mm.engine.launch import load_config, prepare_launcher, readable_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument(
+        '--resume', action='store_true', help='go on from the latest checkpoint'
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='train in automatic mixed precision'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override config values: key=value, nested keys as a.b=value',
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    with readable_errors():
+        cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
+        prepare_launcher(cfg, args.launcher)
+        cfg.resume = args.resume
+        if args.amp:
+            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+            cfg.optim_wrapper.loss_scale = 'dynamic'
+        Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()

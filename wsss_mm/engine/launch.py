@@ -1,0 +1,145 @@
+"""What the command-line tools share: configs, launchers, weights, error messages."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import find_latest_checkpoint
+from torch import nn
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """End a tool with a plain message, exit status 2, when its input is at fault."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        # A data-loader worker hands over its whole traceback as the message.
+        message = str(error).rstrip()
+        marker = f'\n{type(error).__name__}: '
+        print(f'error: {message.rpartition(marker)[2]}', file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from error
+
+
+def load_config(
+    path: str, options: dict | None = None, *, work_dir: str | None = None
+) -> Config:
+    """Read a config, apply ``--cfg-options`` and settle the work folder.
+
+    Raises:
+        ValueError: If the file does not exist or is no config.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f'{path}: no such config file; see configs/ for those we ship')
+    cfg = Config.fromfile(path)
+    if options:
+        cfg.merge_from_dict(options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    return cfg
+
+
+def prepare_launcher(cfg: Config, launcher: str) -> None:
+    """Set up distributed running, on GPUs as MMEngine does and else on CPU.
+
+    MMEngine's own launcher needs a GPU per process. Without one the gloo group is
+    opened here first, which MMEngine then keeps.
+    """
+    cfg.launcher = launcher
+    if launcher != 'pytorch' or torch.cuda.is_available():
+        return
+    torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    cfg.env_cfg.dist_cfg = dict(backend='gloo')
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a checkpoint without executing anything in it.
+
+    Raises:
+        ValueError: If the file is missing, or holds more than weights and plain
+            values.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f'{path}: no such checkpoint')
+    try:
+        with trusted_log_types():
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # noqa: BLE001  (any kind of damage ends here)
+        reason = str(error).split('\n')[0]
+        raise ValueError(
+            f'{path}: not a checkpoint that can be read safely ({reason}); expected '
+            'a file that torch.save wrote with tensors and plain values. Of our own '
+            'runs take the published <name>-<hash>.pth'
+        ) from error
+    weights = checkpoint.get('state_dict', checkpoint)
+    if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
+        raise ValueError(f'{path}: holds no state dict of tensors')
+    return weights
+
+
+@contextmanager
+def trusted_log_types() -> Iterator[None]:
+    """Let the log history that MMEngine stores beside weights be read (torch >= 2.5)."""
+    if not hasattr(torch.serialization, 'safe_globals'):
+        yield
+        return
+    import numpy as np
+
+    core = np._core if hasattr(np, '_core') else np.core
+    kinds = [type(np.dtype(kind)) for kind in ('float64', 'int64', 'uint32')]
+    scalars = [core.multiarray._reconstruct, core.multiarray.scalar]
+    allowed = [HistoryBuffer, np.ndarray, np.dtype, getattr, slice, *scalars, *kinds]
+    with torch.serialization.safe_globals(allowed):
+        yield
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load a checkpoint that must fit the model exactly.
+
+    Raises:
+        ValueError: If names or shapes differ: the checkpoint is another config's.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    weights = read_state_dict(path)
+    own = model.state_dict()
+    findings = [f'{k}: missing' for k in own.keys() - weights.keys()]
+    findings += [f'{k}: unexpected' for k in weights.keys() - own.keys()]
+    findings += [
+        f'{k}: {tuple(weights[k].shape)} instead of {tuple(own[k].shape)}'
+        for k in own.keys() & weights.keys()
+        if own[k].shape != weights[k].shape
+    ]
+    if findings:
+        shown = '\n  '.join(sorted(findings)[:8])
+        raise ValueError(
+            f'{path}: does not fit this config ({len(findings)} of {len(own)} tensors '
+            f'differ). Is it the checkpoint of another config or class count?\n  {shown}'
+        )
+    model.load_state_dict(weights)
+
+
+def latest_weights(work_dir: str | Path) -> Path:
+    """Find the weights that a finished training left in its work folder.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    latest = find_latest_checkpoint(str(work_dir))
+    if latest is None or not Path(latest).is_file():
+        raise ValueError(
+            f'{work_dir}: no checkpoint; train into this folder first (tools/train.py)'
+        )
+    published = sorted(Path(work_dir).glob(f'{Path(latest).stem}-*.pth'))
+    return published[-1] if published else Path(latest)
