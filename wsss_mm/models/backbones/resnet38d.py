@@ -86,12 +86,11 @@ class WideBlock(nn.Module):
         self.bn_branch2a = build_norm_layer(norm_cfg, inputs)[1]
         self.conv_branch2a = nn.Conv2d(inputs, quarter, 1, bias=False)
         self.bn_branch2b1 = build_norm_layer(norm_cfg, quarter)[1]
-        self.dropout_2b1 = nn.Dropout2d(dropout)
         self.conv_branch2b1 = nn.Conv2d(
             quarter, half, 3, padding=4, dilation=4, bias=False
         )
         self.bn_branch2b2 = build_norm_layer(norm_cfg, half)[1]
-        self.dropout_2b2 = nn.Dropout2d(dropout)
+        self.dropout = nn.Dropout2d(dropout)
         self.conv_branch2b2 = nn.Conv2d(half, outputs, 1, bias=False)
         self.conv_branch1 = nn.Conv2d(inputs, outputs, 1, bias=False)
 
@@ -99,9 +98,9 @@ class WideBlock(nn.Module):
         """Return the block's output and its activated input."""
         activated = F.relu(self.bn_branch2a(x))
         out = self.conv_branch2a(activated)
-        out = self.dropout_2b1(F.relu(self.bn_branch2b1(out)))
+        out = self.dropout(F.relu(self.bn_branch2b1(out)))
         out = self.conv_branch2b1(out)
-        out = self.dropout_2b2(F.relu(self.bn_branch2b2(out)))
+        out = self.dropout(F.relu(self.bn_branch2b2(out)))
         return self.conv_branch1(activated) + self.conv_branch2b2(out), activated
 
 
