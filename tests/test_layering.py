@@ -1,0 +1,236 @@
+"""Who may import whom, read off the syntax trees without importing anything."""
+
+import ast
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+FRAMEWORKS = {'mmengine', 'mmcv', 'mmseg', 'mmpretrain'}
+MATHS = {'torch', 'numpy'}
+HEADS = 'wsss_mm.models.decode_heads'
+SHARED_HEADS = {'cam_head'}
+
+
+class Import(NamedTuple):
+    """One import statement: who imports what, and whether on import of itself."""
+
+    importer: str
+    target: str
+    at_module_level: bool
+
+    def reaches(self, *packages):
+        return any(
+            self.target == name or self.target.startswith(f'{name}.')
+            for name in packages
+        )
+
+    def is_made_by(self, *packages):
+        return any(
+            self.importer == name or self.importer.startswith(f'{name}.')
+            for name in packages
+        )
+
+
+def module_name(path, root):
+    parts = path.relative_to(root).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def targets_of(node, path, root):
+    """Absolute names an import statement may load; `from x import y` gives x.y."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = node.module or ''
+    if node.level:
+        package = path.parent.relative_to(root).parts
+        package = package[: len(package) - node.level + 1]
+        base = '.'.join([*package, *filter(None, [base])])
+    return [f'{base}.{alias.name}' for alias in node.names]
+
+
+def imports_of(path, root):
+    tree = ast.parse(path.read_text(encoding='utf-8'), filename=str(path))
+    deferred = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for target in targets_of(node, path, root):
+                yield Import(module_name(path, root), target, id(node) not in deferred)
+
+
+def imports_under(root):
+    return [
+        statement
+        for path in sorted((root / 'wsss_mm').rglob('*.py'))
+        for statement in imports_of(path, root)
+    ]
+
+
+# --- the rules: each yields the statements that break it
+
+
+def the_package_root_imports_nothing(imports):
+    return [i for i in imports if i.importer == 'wsss_mm']
+
+
+def maths_loads_only_torch_and_numpy(imports):
+    allowed = MATHS | sys.stdlib_module_names | {'wsss_mm'}
+    return [
+        i
+        for i in imports
+        if i.is_made_by('wsss_mm.functional')
+        and i.at_module_level
+        and i.target.split('.')[0] not in allowed
+    ]
+
+
+def maths_knows_no_framework_and_no_other_part(imports):
+    return [
+        i
+        for i in imports
+        if i.is_made_by('wsss_mm.functional')
+        and (
+            i.reaches(*FRAMEWORKS)
+            or (i.reaches('wsss_mm') and not i.reaches('wsss_mm.functional'))
+        )
+    ]
+
+
+def io_adds_no_framework(imports):
+    return [
+        i
+        for i in imports
+        if i.is_made_by('wsss_mm.io')
+        and (
+            i.reaches(*FRAMEWORKS)
+            or (
+                i.reaches('wsss_mm')
+                and not i.reaches('wsss_mm.functional', 'wsss_mm.io')
+            )
+        )
+    ]
+
+
+def heads_know_no_other_head(imports):
+    wrong = []
+    for i in imports:
+        if not i.is_made_by(HEADS) or i.importer == HEADS or not i.reaches(HEADS):
+            continue
+        head = i.target[len(HEADS) + 1 :].split('.')[0]
+        if head not in SHARED_HEADS and f'{HEADS}.{head}' != i.importer:
+            wrong.append(i)
+    return wrong
+
+
+def nothing_imports_tools_configs_or_tests(imports):
+    return [i for i in imports if i.reaches('tools', 'configs', 'tests')]
+
+
+def no_distribution_is_named(imports):
+    # The modules are called mmseg, mmcv, ... under every distribution.
+    return [i for i in imports if i.target.split('.')[0].startswith('onedl')]
+
+
+RULES = [
+    the_package_root_imports_nothing,
+    maths_loads_only_torch_and_numpy,
+    maths_knows_no_framework_and_no_other_part,
+    io_adds_no_framework,
+    heads_know_no_other_head,
+    nothing_imports_tools_configs_or_tests,
+    no_distribution_is_named,
+]
+
+
+@pytest.fixture(scope='module')
+def imports(root):
+    return imports_under(root)
+
+
+@pytest.mark.parametrize('rule', RULES, ids=lambda rule: rule.__name__)
+def test_rule(rule, imports):
+    broken = [f'{i.importer} imports {i.target}' for i in rule(imports)]
+    assert not broken, '\n'.join(broken)
+
+
+def test_the_tree_is_seen(imports):
+    assert any(i.reaches('torch') for i in imports)
+    assert any(i.is_made_by('wsss_mm.functional.confusion') for i in imports)
+
+
+# --- the rules catch what they are for
+
+
+@pytest.mark.parametrize(
+    'path, line, rule',
+    [
+        ('__init__.py', 'import os', the_package_root_imports_nothing),
+        ('functional/a.py', 'import scipy.sparse', maths_loads_only_torch_and_numpy),
+        ('functional/a.py', 'import cv2', maths_loads_only_torch_and_numpy),
+        (
+            'functional/a.py',
+            'def f():\n    import mmcv',
+            maths_knows_no_framework_and_no_other_part,
+        ),
+        (
+            'functional/a.py',
+            'from ..registry import MODELS',
+            maths_knows_no_framework_and_no_other_part,
+        ),
+        (
+            'functional/a.py',
+            'from wsss_mm import io',
+            maths_knows_no_framework_and_no_other_part,
+        ),
+        ('io/a.py', 'from mmengine.fileio import get', io_adds_no_framework),
+        ('io/a.py', 'from .. import registry', io_adds_no_framework),
+        (
+            'models/decode_heads/a.py',
+            'from .seam_head import SEAMHead',
+            heads_know_no_other_head,
+        ),
+        (
+            'models/decode_heads/a.py',
+            'from wsss_mm.models.decode_heads import SEAMHead',
+            heads_know_no_other_head,
+        ),
+        (
+            'engine/hooks/a.py',
+            'def f():\n    from tools.train import main',
+            nothing_imports_tools_configs_or_tests,
+        ),
+        ('registry.py', 'import onedl.mmseg', no_distribution_is_named),
+    ],
+)
+def test_a_rule_catches_its_offence(tmp_path: Path, path, line, rule):
+    file = tmp_path / 'wsss_mm' / path
+    file.parent.mkdir(parents=True)
+    file.write_text(line + '\n')
+    assert rule(imports_under(tmp_path))
+
+
+@pytest.mark.parametrize(
+    'path, line',
+    [
+        ('functional/a.py', 'import math\nimport torch.nn.functional as F'),
+        ('functional/a.py', 'from .cam import max_norm'),
+        ('functional/a.py', 'def f():\n    import scipy.sparse'),
+        ('io/a.py', 'from ..functional import cam_to_mask\nimport PIL'),
+        ('models/decode_heads/a.py', 'from .cam_head import CAMHead'),
+        ('models/decode_heads/__init__.py', 'from .seam_head import SEAMHead'),
+        ('models/necks/a.py', 'from mmseg.registry import MODELS'),
+    ],
+)
+def test_the_rules_allow_what_the_design_allows(tmp_path: Path, path, line):
+    file = tmp_path / 'wsss_mm' / path
+    file.parent.mkdir(parents=True)
+    file.write_text(line + '\n')
+    found = imports_under(tmp_path)
+    assert found
+    assert not any(rule(found) for rule in RULES)
