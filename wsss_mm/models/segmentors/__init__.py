@@ -1,5 +1,6 @@
 """Segmentors and their test-time augmentation."""
 
 from .cam_encoder_decoder import CAMEncoderDecoder, CAMTTAModel
+from .logits_tta import SegLogitsTTAModel
 
-__all__ = ['CAMEncoderDecoder', 'CAMTTAModel']
+__all__ = ['CAMEncoderDecoder', 'CAMTTAModel', 'SegLogitsTTAModel']
