@@ -50,10 +50,13 @@ find_python() {
 }
 
 pip_install() {
-    "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
-        --log "$venv/install.log" "$@" ||
-        die "pip could not install the pinned packages (see $venv/install.log)." \
+    log=$venv/install.log
+    if ! "$venv/bin/python" -m pip install --disable-pip-version-check \
+        --progress-bar off "$@" >>"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        die "pip could not install the pinned packages (all of it: $log)." \
             'It needs a package index and about 8 GB of disk. The next run starts again.'
+    fi
 }
 
 build() {

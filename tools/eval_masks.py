@@ -1,0 +1,275 @@
+"""Score a folder of masks or CAM files against a folder of ground truth masks.
+
+No model is needed. Masks are palette or grey PNG files, CAMs the `.npz` files of
+tools/gen_pseudo.py; the first name of the list decides which of the two are read.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsss_mm.engine.launch import readable_errors
+from wsss_mm.evaluation import (
+    THRESHOLDS,
+    class_table,
+    score_curve,
+    summarize,
+    write_json,
+)
+from wsss_mm.functional import (
+    confusion_counts,
+    threshold_curve,
+    threshold_histogram,
+)
+from wsss_mm.io.cam_file import load_cam
+from wsss_mm.io.mask_file import load_mask
+from wsss_mm.visualization import save_curve
+
+IMAGES_PER_TASK = 16
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('predictions', type=Path, help='folder of .png or .npz files')
+    parser.add_argument('ground_truth', type=Path, help='folder of .png masks')
+    parser.add_argument(
+        '--list', type=Path, required=True, help='file with one image name a line'
+    )
+    classes = parser.add_mutually_exclusive_group(required=True)
+    classes.add_argument(
+        '--classes', type=int, help='number of classes, with the background'
+    )
+    classes.add_argument(
+        '--names', type=Path, help='file with one class name a line, background first'
+    )
+    classes.add_argument('--dataset', choices=['voc', 'synth_voc'])
+    parser.add_argument(
+        '--threshold', type=float, help='background threshold that CAMs are scored at'
+    )
+    parser.add_argument(
+        '--curve',
+        action='store_true',
+        help='score CAMs at every threshold from 0.00 to 0.59, in one pass',
+    )
+    parser.add_argument('--json', type=Path, help='write all figures to this file')
+    parser.add_argument('--plot', type=Path, help='draw the curve into this PNG file')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count() or 1, help='processes'
+    )
+    return parser.parse_args(argv)
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    """Read the first word of every line that is not empty."""
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f'cannot read the {what} {path}: {error}') from error
+    words = [line.split()[0] for line in lines if line.strip()]
+    if not words:
+        raise ValueError(f'the {what} {path} is empty; put one name on each line')
+    repeated = sorted({word for word in words if words.count(word) > 1})
+    if repeated:
+        raise ValueError(
+            f'the {what} {path} names {repeated[0]!r} more than once; every name '
+            'must stand there once'
+        )
+    return words
+
+
+def class_names(args: argparse.Namespace) -> list[str]:
+    """Find the class names, background first, from whichever option was given."""
+    if args.names is not None:
+        names = read_lines(args.names, 'class list')
+    elif args.classes is not None:
+        names = ['background', *(f'class {i}' for i in range(1, args.classes))]
+    elif args.dataset == 'synth_voc':
+        from wsss_mm.datasets.synth_voc import CLASSES
+
+        names = list(CLASSES)
+    else:
+        from mmseg.datasets import PascalVOCDataset
+
+        names = list(PascalVOCDataset.METAINFO['classes'])
+    if not 2 <= len(names) <= 255:
+        raise ValueError(
+            f'{len(names)} classes: give 2 to 255, counting the background'
+        )
+    return names
+
+
+def find_kind(folder: Path, name: str) -> str:
+    """Tell from the first name whether a folder holds CAM files or masks."""
+    for kind in ('.npz', '.png'):
+        if (folder / f'{name}{kind}').is_file():
+            return kind
+    raise ValueError(
+        f'no prediction {folder / name}.npz or .png; give the folder that '
+        'tools/gen_pseudo.py or tools/test.py wrote for this list'
+    )
+
+
+def count_images(
+    names: Sequence[str],
+    *,
+    predictions: Path,
+    ground_truth: Path,
+    kind: str,
+    num_classes: int,
+    thresholds: Sequence[float],
+) -> np.ndarray:
+    """Count the pixels of some images.
+
+    Returns:
+        For masks the confusion, shape (K, K); for CAMs the threshold histogram,
+        shape (T + 1, K, K).
+    """
+    total: Any = 0
+    for name in names:
+        path = predictions / f'{name}{kind}'
+        gt_path = ground_truth / f'{name}.png'
+        gt = load_mask(gt_path, num_classes=num_classes)
+        if kind == '.npz':
+            classes, maps = load_cam(path, num_classes=num_classes - 1)
+            size = maps.shape[1:]
+        else:
+            mask = load_mask(path, num_classes=num_classes)
+            size = mask.shape
+        if size != gt.shape:
+            raise ValueError(
+                f'{path} is {size[0]}x{size[1]} (height x width), its ground truth '
+                f'{gt_path} {gt.shape[0]}x{gt.shape[1]}: predict at the size of the '
+                'original image'
+            )
+        try:
+            if kind == '.npz':
+                total += threshold_histogram(
+                    maps, classes, gt, num_classes=num_classes, thresholds=thresholds
+                )
+            else:
+                total += confusion_counts(mask, gt, num_classes)
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from error
+    return total
+
+
+def count_all(names: Sequence[str], count: Any, workers: int) -> np.ndarray:
+    """Sum the counts of all images over worker processes."""
+    tasks = [
+        names[i : i + IMAGES_PER_TASK] for i in range(0, len(names), IMAGES_PER_TASK)
+    ]
+    workers = min(max(workers, 1), len(tasks))
+    if workers == 1:
+        return add(map(count, tasks))
+    # The workers only use numpy; forking spares them the imports.
+    with get_context('fork').Pool(workers) as pool:
+        return add(pool.imap_unordered(count, tasks))
+
+
+def add(parts: Iterator[np.ndarray]) -> np.ndarray:
+    """Sum without keeping the parts."""
+    total: Any = 0
+    for part in parts:
+        total = total + part
+    return total
+
+
+def check_options(args: argparse.Namespace, kind: str) -> None:
+    """Refuse options that do not fit what the folder holds."""
+    if kind == '.npz' and args.threshold is None and not args.curve:
+        raise ValueError(
+            f'{args.predictions} holds CAM files: add --curve, or --threshold 0.26 '
+            'or whichever background threshold the masks shall have'
+        )
+    if kind == '.png' and (args.curve or args.threshold is not None):
+        raise ValueError(
+            f'{args.predictions} holds masks, which have no threshold any more: leave '
+            '--curve and --threshold out, or give the folder of the CAM files'
+        )
+    if args.threshold is not None and not 0 <= args.threshold < 1:
+        raise ValueError(f'--threshold {args.threshold}: give a number in [0, 1)')
+    if args.plot is not None and not args.curve:
+        raise ValueError('--plot draws the threshold curve: add --curve')
+
+
+def evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    """Count and score every image of the list; print the class table."""
+    classes = class_names(args)
+    names = read_lines(args.list, 'image list')
+    kind = find_kind(args.predictions, names[0])
+    check_options(args, kind)
+    fixed = () if args.threshold is None else (args.threshold,)
+    thresholds = sorted({*(THRESHOLDS if args.curve else ()), *fixed})
+    count = partial(
+        count_images,
+        predictions=args.predictions,
+        ground_truth=args.ground_truth,
+        kind=kind,
+        num_classes=len(classes),
+        thresholds=thresholds,
+    )
+    counts = count_all(names, count, args.workers)
+    if kind == '.png':
+        summary = summarize(counts, classes)
+        print(class_table(counts, classes))
+    else:
+        summary = summarize_cams(counts, classes, thresholds, args)
+    return {'images': len(names), **summary}
+
+
+def summarize_cams(
+    histogram: np.ndarray,
+    classes: Sequence[str],
+    thresholds: Sequence[float],
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """Score CAMs at the fixed threshold, over the curve, or both."""
+    confusions = dict(zip(thresholds, threshold_curve(histogram)))
+    curve = None
+    if args.curve:
+        points = score_curve(histogram, thresholds)
+        curve = [point for point in points if point['threshold'] in THRESHOLDS]
+    confusion = confusions.get(args.threshold)
+    summary = summarize(confusion, classes, threshold=args.threshold, curve=curve)
+    shown = summary['best_threshold'] if args.threshold is None else args.threshold
+    print(f'per class at background threshold {shown:.2f}')
+    print(class_table(confusions[shown], classes))
+    return summary
+
+
+def report(summary: dict[str, Any]) -> None:
+    """Print the figures under the class table."""
+    print(f'images      {summary["images"]}')
+    if 'mIoU' in summary:
+        at = f' at threshold {summary["threshold"]}' if 'threshold' in summary else ''
+        print(f'mIoU        {summary["mIoU"]:.2f} %{at}')
+        print(f'mFN         {summary["mFN"]:.4f}   (missed pixels per pixel found)')
+        print(f'mFP         {summary["mFP"]:.4f}   (wrong pixels per pixel found)')
+    if 'curve' in summary:
+        print(
+            f'best mIoU   {summary["mIoU_best"]:.2f} % at threshold '
+            f'{summary["best_threshold"]:.2f} (chosen with ground truth)'
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Score, print, and write what was asked for."""
+    args = parse_args(argv)
+    with readable_errors():
+        summary = evaluate(args)
+        report(summary)
+        if args.json is not None:
+            write_json(args.json, summary)
+        if args.plot is not None:
+            save_curve(args.plot, {args.predictions.name: summary['curve']})
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,24 @@
+"""Evaluation: registered metrics and the summaries they share with the tools."""
+
+from .metrics import TagMAPMetric, VOCIoUMetric
+from .summary import (
+    THRESHOLDS,
+    best_point,
+    class_table,
+    score_confusion,
+    score_curve,
+    summarize,
+    write_json,
+)
+
+__all__ = [
+    'THRESHOLDS',
+    'TagMAPMetric',
+    'VOCIoUMetric',
+    'best_point',
+    'class_table',
+    'score_confusion',
+    'score_curve',
+    'summarize',
+    'write_json',
+]

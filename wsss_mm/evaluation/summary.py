@@ -1,0 +1,133 @@
+"""Summaries: from pixel counts to the figures, tables and JSON that people read."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from prettytable import PrettyTable
+
+from wsss_mm.functional import iou_report, threshold_curve
+from wsss_mm.io.atomic import atomic_write
+
+# The background scores that the released evaluation of SEAM tries.
+THRESHOLDS = tuple(index / 100 for index in range(60))
+
+
+def score_confusion(confusion: npt.NDArray[Any]) -> dict[str, float]:
+    """Score the counts of a data set.
+
+    Args:
+        confusion: Counts, true class in rows, predicted class in columns, shape
+            (K, K).
+
+    Returns:
+        `mIoU` in percent over all K classes; `mFN` and `mFP`, missed and wrong
+        pixels per pixel found, mean over the foreground (ratios, not percent).
+    """
+    report = iou_report(confusion)
+    return {'mIoU': 100 * report.miou, 'mFN': report.mfn, 'mFP': report.mfp}
+
+
+def score_curve(
+    histogram: npt.NDArray[Any], thresholds: Sequence[float]
+) -> list[dict[str, float]]:
+    """Score every background threshold.
+
+    Args:
+        histogram: Counts of `functional.threshold_histogram` summed over the data
+            set, shape (T + 1, K, K).
+        thresholds: The T thresholds it was counted with.
+
+    Returns:
+        One dict per threshold: `threshold` and the keys of `score_confusion`.
+
+    Raises:
+        ValueError: If the histogram was counted with another number of thresholds.
+    """
+    counts = threshold_curve(histogram)
+    if len(counts) != len(thresholds):
+        raise ValueError(
+            f'the histogram holds {len(counts)} thresholds, {len(thresholds)} given'
+        )
+    return [
+        {'threshold': float(threshold), **score_confusion(confusion)}
+        for threshold, confusion in zip(thresholds, counts)
+    ]
+
+
+def best_point(curve: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Find the point of highest mIoU, the lowest threshold on ties.
+
+    The choice looks at ground truth: a figure to compare CAMs with, not one that a
+    weakly supervised user could reach.
+    """
+    if not curve:
+        raise ValueError('the threshold curve is empty')
+    return max(curve, key=lambda point: point['mIoU'])
+
+
+def class_table(confusion: npt.NDArray[Any], names: Sequence[str]) -> str:
+    """Format IoU, precision and recall of every class, in percent."""
+    report = iou_report(confusion)
+    table = PrettyTable(['Class', 'IoU', 'Precision', 'Recall'])
+    table.align = 'r'
+    table.align['Class'] = 'l'
+    for name, *values in zip(names, report.iou, report.precision, report.recall):
+        table.add_row([name, *(f'{100 * value:.2f}' for value in values)])
+    return str(table.get_string())
+
+
+def summarize(
+    confusion: npt.NDArray[Any] | None,
+    names: Sequence[str],
+    *,
+    threshold: float | None = None,
+    curve: Sequence[dict[str, float]] | None = None,
+) -> dict[str, Any]:
+    """Collect all figures of one evaluation, ready for JSON.
+
+    Args:
+        confusion: Counts at the fixed threshold or of the masks, shape (K, K);
+            None when only the curve was asked for.
+        names: The K class names.
+        threshold: The fixed background threshold that `confusion` was counted at.
+        curve: Points of `score_curve`; adds `mIoU_best` and `best_threshold`,
+            which look at ground truth.
+
+    Returns:
+        Scores, `classes` with the scores of each class in percent, and the curve.
+    """
+    summary: dict[str, Any] = {}
+    if confusion is not None:
+        summary.update(score_confusion(confusion))
+        if threshold is not None:
+            summary['threshold'] = threshold
+    if curve is not None:
+        best = best_point(curve)
+        summary['mIoU_best'] = best['mIoU']
+        summary['best_threshold'] = best['threshold']
+    if confusion is not None:
+        report = iou_report(confusion)
+        columns = {
+            'IoU': report.iou,
+            'precision': report.precision,
+            'recall': report.recall,
+        }
+        summary['classes'] = {
+            name: {key: 100 * float(values[i]) for key, values in columns.items()}
+            for i, name in enumerate(names)
+        }
+        summary['pixels'] = int(np.sum(confusion))
+    if curve is not None:
+        summary['curve'] = [dict(point) for point in curve]
+    return summary
+
+
+def write_json(path: str | Path, summary: dict[str, Any]) -> None:
+    """Write a summary as JSON, whole or not at all."""
+    text = json.dumps(summary, indent=2, allow_nan=False) + '\n'
+    with atomic_write(path) as temporary:
+        Path(temporary).write_text(text, encoding='utf-8')
