@@ -1,1 +1,31 @@
 """Datasets, their tags and their transforms."""
+
+from wsss_mm.datasets.image_label_dataset import (
+    ImageLabelDataset,
+    SynthVOCDataset,
+    VOCImageLabelDataset,
+)
+from wsss_mm.datasets.transforms import (
+    ColorJitterPIL,
+    LoadEvaluationMask,
+    LoadRGBImage,
+    NormalizeFloat,
+    PackWSSSInputs,
+    PILResize,
+    RandomCropPad,
+    RandomResizeLong,
+)
+
+__all__ = [
+    'ColorJitterPIL',
+    'ImageLabelDataset',
+    'LoadEvaluationMask',
+    'LoadRGBImage',
+    'NormalizeFloat',
+    'PILResize',
+    'PackWSSSInputs',
+    'RandomCropPad',
+    'RandomResizeLong',
+    'SynthVOCDataset',
+    'VOCImageLabelDataset',
+]

@@ -1,0 +1,252 @@
+"""Images with image-level tags, and masks only where they are asked for."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from mmseg.datasets import BaseSegDataset
+
+from wsss_mm.datasets import synth_voc
+from wsss_mm.datasets.image_files import ImageFolder, mask_name, read_id_list
+from wsss_mm.datasets.tags import (
+    Tags,
+    encode_tags,
+    read_tag_file,
+    select_tags,
+    tags_from_masks,
+    tags_from_xml,
+)
+from wsss_mm.registry import DATASETS
+
+TAG_SOURCES = ('file', 'xml', 'masks')
+BACKGROUND = 'background'
+
+
+@DATASETS.register_module()
+class ImageLabelDataset(BaseSegDataset):
+    """Any folder of images with tags, any class list and any file names.
+
+    An item has `img_path`, `img_id` (as the list writes it), `image_labels`
+    (float32, (C,), over the foreground classes; only with tags), `mask_classes`
+    (how many values a mask may use) and, only if
+    `data_prefix.seg_map_path` is given, `seg_map_path`.
+
+    Args:
+        ann_file: File with one image id per line. If empty, all images of the
+            tag file. An id is a path below the image folder, with or without
+            extension; see `image_files`.
+        tags: File or folder of the tags, below `data_root`. None for images
+            without tags, such as the images DeepLab is trained on.
+        tag_source: What `tags` is: 'file' (CSV or JSON), 'xml' (a folder of
+            PASCAL VOC detection XML) or 'masks' (a folder of masks).
+        data_prefix: `img_path` is the image folder, `seg_map_path` the optional
+            mask folder; both below `data_root`.
+        metainfo: `classes`, background first, and an optional `palette`.
+        **kwargs: Passed to `BaseSegDataset`.
+
+    Raises:
+        ValueError: If a list, tag, image or mask is missing or malformed. The
+            message names the file and how to mend it.
+    """
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        *,
+        tags: str | None = None,
+        tag_source: str = 'file',
+        data_prefix: dict[str, str | None] | None = None,
+        metainfo: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if tag_source not in TAG_SOURCES:
+            raise ValueError(
+                f'tag_source={tag_source!r}; choose one of {", ".join(TAG_SOURCES)}'
+            )
+        if not ann_file and (tags is None or tag_source != 'file'):
+            raise ValueError(
+                'without ann_file the images come from a tag file: give ann_file, '
+                "or tags with tag_source='file'"
+            )
+        self.tags = tags
+        self.tag_source = tag_source
+        prefix = data_prefix or dict(img_path='')
+        super().__init__(
+            ann_file=ann_file,
+            data_prefix={key: path for key, path in prefix.items() if path is not None},
+            metainfo=metainfo,
+            **kwargs,
+        )
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the classes without the background."""
+        return tuple(self._metainfo['classes'][1:])
+
+    def full_init(self) -> None:
+        """Check the class list, then load."""
+        check_classes(self._metainfo.get('classes'))
+        super().full_init()
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read list, tags and file names; every file named must exist."""
+        tags = self._read_tags() if self.tag_source == 'file' else None
+        ids = read_id_list(self.ann_file) if self.ann_file else list(tags or {})
+        source = self.ann_file or self._tag_path()
+        folder = ImageFolder(self.data_prefix['img_path'])
+        names = {image_id: folder.find(image_id, source=source) for image_id in ids}
+        masks = self._find_masks(names)
+        if tags is not None:
+            tags = select_tags(tags, ids, source=self._tag_path())
+        elif self.tags is not None:
+            tags = self._collect_tags(names)
+        return [
+            self._item(image_id, names[image_id], masks.get(image_id), tags)
+            for image_id in ids
+        ]
+
+    def _item(
+        self, image_id: str, name: str, mask: str | None, tags: Tags | None
+    ) -> dict[str, Any]:
+        item: dict[str, Any] = dict(
+            img_path=os.path.join(self.data_prefix['img_path'], name),
+            img_id=image_id,
+            label_map=self.label_map,
+            reduce_zero_label=self.reduce_zero_label,
+            seg_fields=[],
+            mask_classes=len(self._mask_classes()),
+        )
+        if mask is not None:
+            item['seg_map_path'] = mask
+        if tags is not None:
+            item['image_labels'] = encode_tags(tags[image_id], self.foreground)
+        return item
+
+    def _tag_path(self) -> str:
+        return os.path.join(self.data_root or '', self.tags or '')
+
+    def _mask_classes(self) -> Sequence[str]:
+        """Names of the values in the masks, before `label_map`."""
+        mapped = self.label_map is not None
+        classes = self.METAINFO['classes'] if mapped else self._metainfo['classes']
+        return list(classes)
+
+    def _ignored(self) -> set[str]:
+        """Classes of the annotations that the user left out of the class list."""
+        return set(self._mask_classes()) - set(self._metainfo['classes'])
+
+    def _read_tags(self) -> Tags | None:
+        if self.tags is None:
+            return None
+        return read_tag_file(self._tag_path(), self.foreground, ignored=self._ignored())
+
+    def _collect_tags(self, names: dict[str, str]) -> Tags:
+        if self.tag_source == 'xml':
+            stems = {
+                os.path.splitext(name)[0]: image_id for image_id, name in names.items()
+            }
+            tags = tags_from_xml(
+                self._tag_path(), stems, self.foreground, ignored=self._ignored()
+            )
+            return {stems[stem]: found for stem, found in tags.items()}
+        paths = {
+            image_id: os.path.join(self._tag_path(), mask_name(name))
+            for image_id, name in names.items()
+        }
+        return tags_from_masks(paths, self._mask_classes()[1:])
+
+    def _find_masks(self, names: dict[str, str]) -> dict[str, str]:
+        folder = self.data_prefix.get('seg_map_path')
+        if folder is None:
+            return {}
+        masks = {
+            image_id: os.path.join(folder, mask_name(name))
+            for image_id, name in names.items()
+        }
+        for image_id, path in masks.items():
+            if not os.path.isfile(path):
+                raise ValueError(
+                    f'no mask {path} for image {image_id!r}; make the pseudo masks '
+                    'of the whole list with tools/gen_pseudo.py, or correct '
+                    'data_prefix.seg_map_path'
+                )
+        return masks
+
+    def _update_palette(self) -> list[list[int]]:
+        """Colour a class list without palette as PASCAL VOC would."""
+        classes = self._metainfo.get('classes') or ()
+        if not self._metainfo.get('palette'):
+            return synth_voc.voc_palette(len(classes))
+        palette: list[list[int]] = super()._update_palette()
+        return palette
+
+
+def check_classes(classes: Sequence[str] | None) -> None:
+    """Refuse a class list without background first or with a name twice."""
+    if not classes:
+        raise ValueError(
+            "the dataset has no classes; give metainfo=dict(classes=('background', "
+            "'first', ...))"
+        )
+    if classes[0] != BACKGROUND or len(classes) < 2:
+        raise ValueError(
+            f'metainfo.classes is {tuple(classes)}; it must start with '
+            f'{BACKGROUND!r} and name at least one class'
+        )
+    twice = sorted({name for name in classes if list(classes).count(name) > 1})
+    if twice:
+        raise ValueError(f'metainfo.classes holds {", ".join(twice)} twice; keep one')
+
+
+@DATASETS.register_module()
+class VOCImageLabelDataset(ImageLabelDataset):
+    """PASCAL VOC 2012 with image tags, by default those of the detection XML."""
+
+    METAINFO: ClassVar[dict[str, Any]] = dict(
+        classes=(
+            BACKGROUND,
+            *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car'),
+            *('cat', 'chair', 'cow', 'diningtable', 'dog', 'horse', 'motorbike'),
+            *('person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'),
+        ),
+        palette=synth_voc.voc_palette(21),
+    )
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        *,
+        tags: str | None = 'Annotations',
+        tag_source: str = 'xml',
+        data_prefix: dict[str, str | None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            ann_file,
+            tags=tags,
+            tag_source=tag_source,
+            data_prefix=data_prefix or dict(img_path='JPEGImages'),
+            **kwargs,
+        )
+
+
+@DATASETS.register_module()
+class SynthVOCDataset(ImageLabelDataset):
+    """SynthVOC, which `tools/dataset_converters/make_synth_voc.py` generates."""
+
+    METAINFO: ClassVar[dict[str, Any]] = synth_voc.METAINFO
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        *,
+        tags: str | None = 'image_labels.csv',
+        data_prefix: dict[str, str | None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            ann_file,
+            tags=tags,
+            data_prefix=data_prefix or dict(img_path='JPEGImages'),
+            **kwargs,
+        )

@@ -1,0 +1,21 @@
+"""Transforms for training from tags and for multi-scale CAMs."""
+
+from wsss_mm.datasets.transforms.colour import ColorJitterPIL, NormalizeFloat
+from wsss_mm.datasets.transforms.formatting import PackWSSSInputs
+from wsss_mm.datasets.transforms.geometry import (
+    PILResize,
+    RandomCropPad,
+    RandomResizeLong,
+)
+from wsss_mm.datasets.transforms.loading import LoadEvaluationMask, LoadRGBImage
+
+__all__ = [
+    'ColorJitterPIL',
+    'LoadEvaluationMask',
+    'LoadRGBImage',
+    'NormalizeFloat',
+    'PILResize',
+    'PackWSSSInputs',
+    'RandomCropPad',
+    'RandomResizeLong',
+]

@@ -1,0 +1,129 @@
+"""Jitter the colours of an image and normalise it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from wsss_mm.datasets.transforms.randomness import permutation, uniform
+from wsss_mm.registry import TRANSFORMS
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+def shift_hue(image: Image.Image, shift: float) -> Image.Image:
+    """Turn the hue of an RGB image by a share of the circle, -0.5 to 0.5."""
+    hue, saturation, value = image.convert('HSV').split()
+    # HSV keeps the circle in 256 steps, which wrap around.
+    steps = int(shift * 255) % 256
+    turned = (np.array(hue, dtype=np.int64) + steps) % 256
+    hue = Image.fromarray(turned.astype(np.uint8))
+    return Image.merge('HSV', (hue, saturation, value)).convert('RGB')
+
+
+@TRANSFORMS.register_module()
+class ColorJitterPIL(BaseTransform):
+    """Change brightness, contrast, saturation and hue in a random order.
+
+    The operations are Pillow's, as in the CAM references.
+
+    Args:
+        brightness: Half-width b of the factor's range [1 - b, 1 + b].
+        contrast: The same for contrast.
+        saturation: The same for saturation.
+        hue: Greatest turn of the hue either way, as a share of the circle.
+
+    Raises:
+        ValueError: If a width is not in [0, 1], or hue not in [0, 0.5].
+    """
+
+    def __init__(
+        self,
+        *,
+        brightness: float = 0.3,
+        contrast: float = 0.3,
+        saturation: float = 0.3,
+        hue: float = 0.1,
+    ) -> None:
+        widths = dict(brightness=brightness, contrast=contrast, saturation=saturation)
+        for name, width in widths.items():
+            if not 0 <= width <= 1:
+                raise ValueError(f'{name}={width}; give a number from 0 to 1')
+        if not 0 <= hue <= 0.5:
+            raise ValueError(f'hue={hue}; give a number from 0 to 0.5')
+        self.widths = widths
+        self.hue = hue
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Jitter the image of the results, uint8 RGB."""
+        image = Image.fromarray(results['img'])
+        enhancers = (
+            (ImageEnhance.Brightness, self.widths['brightness']),
+            (ImageEnhance.Contrast, self.widths['contrast']),
+            (ImageEnhance.Color, self.widths['saturation']),
+        )
+        for step in permutation(len(enhancers) + 1):
+            if step == len(enhancers):
+                image = shift_hue(image, uniform(-self.hue, self.hue))
+            else:
+                enhancer, width = enhancers[step]
+                image = enhancer(image).enhance(uniform(1 - width, 1 + width))
+        results['img'] = np.array(image)
+        return results
+
+    def __repr__(self) -> str:
+        widths = ', '.join(f'{name}={width}' for name, width in self.widths.items())
+        return f'{type(self).__name__}({widths}, hue={self.hue})'
+
+
+def normalize_image(
+    image: NDArray[Any], mean: Sequence[float], std: Sequence[float]
+) -> NDArray[np.float32]:
+    """Subtract the mean and divide by the deviation, in double precision.
+
+    Args:
+        image: RGB image, shape (H, W, 3), in [0, 255].
+        mean: Mean colour, in the same range.
+        std: Deviation of each channel, in the same range.
+    """
+    scaled = (image.astype(np.float64) - np.asarray(mean)) / np.asarray(std)
+    return np.asarray(scaled, dtype=np.float32)
+
+
+@TRANSFORMS.register_module()
+class NormalizeFloat(BaseTransform):
+    """Normalise the image in the pipeline.
+
+    What comes later, such as a crop, then pads with 0, the mean colour. The
+    data preprocessor must have no mean of its own.
+
+    Args:
+        mean: Mean colour in [0, 255], in the channel order of the image.
+        std: Deviation of each channel.
+
+    Raises:
+        ValueError: If a deviation is not positive.
+    """
+
+    def __init__(
+        self,
+        *,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        if min(std) <= 0:
+            raise ValueError(f'std={tuple(std)}; every deviation must be above 0')
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Normalise the image of the results to float32."""
+        results['img'] = normalize_image(results['img'], self.mean, self.std)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(mean={self.mean}, std={self.std})'
