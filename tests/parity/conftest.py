@@ -4,6 +4,14 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope='session', autouse=True)
+def mmseg_scope():
+    """Registries look where a training run would."""
+    from mmengine.registry import init_default_scope
+
+    init_default_scope('mmseg')
+
+
 @pytest.fixture(scope='session')
 def reference_weights():
     """The module beside this file: golden weights by rule."""
