@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from wsss_mm.datasets import SynthVOCDataset, VOCImageLabelDataset
+from wsss_mm.datasets.image_files import IMAGE_SUFFIXES, read_id_list
 from wsss_mm.engine.launch import readable_errors
 from wsss_mm.evaluation import (
     THRESHOLDS,
@@ -32,6 +34,7 @@ from wsss_mm.io.mask_file import load_mask
 from wsss_mm.visualization import save_curve
 
 IMAGES_PER_TASK = 16
+DATASETS = {'voc': VOCImageLabelDataset, 'synth_voc': SynthVOCDataset}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -49,7 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     classes.add_argument(
         '--names', type=Path, help='file with one class name a line, background first'
     )
-    classes.add_argument('--dataset', choices=['voc', 'synth_voc'])
+    classes.add_argument('--dataset', choices=list(DATASETS))
     parser.add_argument(
         '--threshold', type=float, help='background threshold that CAMs are scored at'
     )
@@ -66,38 +69,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_lines(path: Path, what: str) -> list[str]:
-    """Read the first word of every line that is not empty."""
+def read_names(path: Path) -> list[str]:
+    """Read one class name per line."""
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        text = path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'cannot read the {what} {path}: {error}') from error
-    words = [line.split()[0] for line in lines if line.strip()]
-    if not words:
-        raise ValueError(f'the {what} {path} is empty; put one name on each line')
-    repeated = sorted({word for word in words if words.count(word) > 1})
-    if repeated:
-        raise ValueError(
-            f'the {what} {path} names {repeated[0]!r} more than once; every name '
-            'must stand there once'
-        )
-    return words
+        raise ValueError(f'cannot read the class names {path}: {error}') from error
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(set(names)) < len(names):
+        raise ValueError(f'{path} names a class twice; every name must be unique')
+    return names
 
 
 def class_names(args: argparse.Namespace) -> list[str]:
     """Find the class names, background first, from whichever option was given."""
     if args.names is not None:
-        names = read_lines(args.names, 'class list')
+        names = read_names(args.names)
     elif args.classes is not None:
         names = ['background', *(f'class {i}' for i in range(1, args.classes))]
-    elif args.dataset == 'synth_voc':
-        from wsss_mm.datasets.synth_voc import CLASSES
-
-        names = list(CLASSES)
     else:
-        from mmseg.datasets import PascalVOCDataset
-
-        names = list(PascalVOCDataset.METAINFO['classes'])
+        names = list(DATASETS[args.dataset].METAINFO['classes'])
     if not 2 <= len(names) <= 255:
         raise ValueError(
             f'{len(names)} classes: give 2 to 255, counting the background'
@@ -105,10 +96,19 @@ def class_names(args: argparse.Namespace) -> list[str]:
     return names
 
 
+def locate(folder: Path, name: str, kind: str) -> Path:
+    """Give the file of an image; the id may carry the extension of the image."""
+    path = folder / f'{name}{kind}'
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() in IMAGE_SUFFIXES and not path.is_file():
+        return folder / f'{stem}{kind}'
+    return path
+
+
 def find_kind(folder: Path, name: str) -> str:
     """Tell from the first name whether a folder holds CAM files or masks."""
     for kind in ('.npz', '.png'):
-        if (folder / f'{name}{kind}').is_file():
+        if locate(folder, name, kind).is_file():
             return kind
     raise ValueError(
         f'no prediction {folder / name}.npz or .png; give the folder that '
@@ -133,8 +133,8 @@ def count_images(
     """
     total: Any = 0
     for name in names:
-        path = predictions / f'{name}{kind}'
-        gt_path = ground_truth / f'{name}.png'
+        path = locate(predictions, name, kind)
+        gt_path = locate(ground_truth, name, '.png')
         gt = load_mask(gt_path, num_classes=num_classes)
         if kind == '.npz':
             classes, maps = load_cam(path, num_classes=num_classes - 1)
@@ -202,7 +202,7 @@ def check_options(args: argparse.Namespace, kind: str) -> None:
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """Count and score every image of the list; print the class table."""
     classes = class_names(args)
-    names = read_lines(args.list, 'image list')
+    names = read_id_list(args.list)
     kind = find_kind(args.predictions, names[0])
     check_options(args, kind)
     fixed = () if args.threshold is None else (args.threshold,)

@@ -202,9 +202,21 @@ def test_lists(run, folder, capsys):
     (folder / 'list.txt').write_text('\n')
     assert 'list.txt is empty' in fails(run, capsys, 'masks')
     (folder / 'list.txt').write_text('b\nb\n')
-    assert "names 'b' more than once" in fails(run, capsys, 'masks')
+    assert "'b' is already on line 1" in fails(run, capsys, 'masks')
     (folder / 'list.txt').unlink()
-    assert 'cannot read the image list' in fails(run, capsys, 'masks')
+    assert 'no list file' in fails(run, capsys, 'masks')
+
+
+def test_ids_with_the_extension_of_the_image(run, folder):
+    plain = run('masks')
+    (folder / 'list.txt').write_text('2007_a.jpg\nb.JPG\nsub/c.png\n')
+    assert run('masks') == plain
+
+
+def test_class_names_must_be_unique(run, folder, capsys):
+    (folder / 'names.txt').write_text('background\ncat\ncat\n')
+    error = fails(run, capsys, 'masks', '--names', folder / 'names.txt')
+    assert 'names a class twice' in error
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def draw_tags(image: Picture, tags: Sequence[str]) -> Picture:
     _check_image(image)
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default()
+    font = ImageFont.load_default(size=min(max(image.shape[0] // 16, 10), 24))
     top = 2
     for tag in tags:
         left, upper, right, lower = draw.textbbox((5, top + 2), tag, font=font)
