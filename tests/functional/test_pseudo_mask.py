@@ -38,6 +38,8 @@ def test_equals_the_definition(maps, threshold):
 def test_background_wins_at_equality_in_float32():
     maps = np.array([[[0.3, np.nextafter(np.float32(0.3), np.float32(1))]]])
     assert cam_to_mask(maps, [4], threshold=0.3).tolist() == [[0, 5]]
+    # As a double, 0.45 is more than the float32 it is rounded to.
+    assert cam_to_mask(np.full((1, 1, 1), 0.45), [4], threshold=0.45) == 0
 
 
 def test_the_lowest_class_wins_a_tie():
