@@ -13,6 +13,7 @@ from wsss_mm.datasets.transforms import (
     PackWSSSInputs,
     PILResize,
     RandomCropPad,
+    RandomHSVShift,
     RandomResizeLong,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     'PILResize',
     'PackWSSSInputs',
     'RandomCropPad',
+    'RandomHSVShift',
     'RandomResizeLong',
     'SynthVOCDataset',
     'VOCImageLabelDataset',

@@ -7,6 +7,7 @@ from wsss_mm.datasets.transforms.geometry import (
     RandomCropPad,
     RandomResizeLong,
 )
+from wsss_mm.datasets.transforms.hsv import RandomHSVShift
 from wsss_mm.datasets.transforms.loading import LoadEvaluationMask, LoadRGBImage
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'PILResize',
     'PackWSSSInputs',
     'RandomCropPad',
+    'RandomHSVShift',
     'RandomResizeLong',
 ]
