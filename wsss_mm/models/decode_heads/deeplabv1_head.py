@@ -44,6 +44,9 @@ class DeepLabV1Head(BaseDecodeHead):
     ) -> None:
         if norm_cfg is None:
             norm_cfg = dict(type='BN', momentum=3e-4, requires_grad=False)
+        if loss_decode is None:
+            # The stock default divides by all pixels, ignored ones included.
+            loss_decode = dict(type='CrossEntropyLoss', avg_non_ignore=True)
         super().__init__(
             in_channels,
             channels,
@@ -53,7 +56,7 @@ class DeepLabV1Head(BaseDecodeHead):
             # The parent's dropout drops whole channels: replaced below.
             dropout_ratio=0,
             align_corners=True,
-            loss_decode=mean_cross_entropy() if loss_decode is None else loss_decode,
+            loss_decode=loss_decode,
             init_cfg=dict(type='Kaiming', layer='Conv2d'),
         )
         if dropout_ratio > 0:
@@ -72,11 +75,3 @@ class DeepLabV1Head(BaseDecodeHead):
         """Compute the logits, shape (B, K, h, w)."""
         x = self._transform_inputs(inputs)
         return self.cls_seg(self.conv_fov2(self.conv_fov(x)))
-
-
-def mean_cross_entropy() -> dict:
-    """Return the config of the cross entropy averaged over labelled pixels.
-
-    MMSegmentation's default divides by all pixels, ignored ones included.
-    """
-    return dict(type='CrossEntropyLoss', avg_non_ignore=True)

@@ -5,8 +5,6 @@ from torch import Tensor, nn
 
 from wsss_mm.registry import MODELS
 
-from .deeplabv1_head import mean_cross_entropy
-
 
 class DilatedSum(nn.Module):
     """Sum 3x3 convolutions that see the same input at different dilations."""
@@ -62,6 +60,9 @@ class DeepLabV2Head(BaseDecodeHead):
     ) -> None:
         if not dilations:
             raise ValueError('dilations is empty: give at least one, such as (6,)')
+        if loss_decode is None:
+            # The stock default divides by all pixels, ignored ones included.
+            loss_decode = dict(type='CrossEntropyLoss', avg_non_ignore=True)
         super().__init__(
             in_channels,
             in_channels,
@@ -69,7 +70,7 @@ class DeepLabV2Head(BaseDecodeHead):
             in_index=in_index,
             dropout_ratio=dropout_ratio,
             align_corners=True,
-            loss_decode=mean_cross_entropy() if loss_decode is None else loss_decode,
+            loss_decode=loss_decode,
             init_cfg=dict(type='Normal', layer='Conv2d', std=0.01),
         )
         # The paper's classifier stands in the parent's place for one.
