@@ -52,7 +52,7 @@ def write(path, pictures, **changes):
     options = dict(
         title='Demo <1>',
         stages=STAGES,
-        samples=[dict(name='0001 "a"', pictures=pictures)],
+        samples=[dict(name='0001 "a"', tags=['cat<', 'dog'], pictures=pictures)],
         curves={'CAM': CURVE, 'SEAM & co': CURVE},
         facts={'seed': 0, 'seconds': 812.345},
         notes=['a < b'],
@@ -75,7 +75,14 @@ def test_page_holds_everything_itself(tmp_path, pictures):
 
 def test_text_is_escaped_and_numbers_rounded(tmp_path, pictures):
     page = write(tmp_path / 'report.html', pictures)
-    for text in ('CAM <baseline>', 'Demo <1>', 'a < b', '0001 "a"', 'SEAM & co'):
+    for text in (
+        'CAM <baseline>',
+        'Demo <1>',
+        'a < b',
+        '0001 "a"',
+        'SEAM & co',
+        'cat<dog',
+    ):
         assert text in page.text
     for text in ('41.2', '52.0', '812.3'):
         assert text in page.text

@@ -19,7 +19,7 @@ def test_mask_colours_are_blended_as_asked(image):
     assert np.array_equal(panel[10, 20], expected)
     expected = np.rint(0.75 * image[11, 21] + 0.25 * np.array([224, 224, 192]))
     assert np.array_equal(panel[11, 21], expected)
-    assert np.array_equal(panel[0, 0], np.rint(0.75 * image[0, 0]))
+    assert np.array_equal(panel[0, 0], np.rint(0.875 * image[0, 0]))
 
 
 def test_cam_runs_from_cold_to_hot():

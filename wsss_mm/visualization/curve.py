@@ -1,5 +1,6 @@
 """The threshold curve: mIoU against the background threshold."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -60,7 +61,7 @@ def draw_curve(curves: Mapping[str, Curve]) -> str:
     """
     _check(curves)
     points = [point for curve in curves.values() for point in curve]
-    x_max = max(point['threshold'] for point in points) or 1.0
+    x_max = math.ceil(10 * max(point['threshold'] for point in points)) / 10 or 1.0
     y_max = 10.0 * (int(max(point['mIoU'] for point in points) // 10) + 1)
     parts = [
         f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" '
@@ -98,12 +99,12 @@ def _axes(x_max: float, y_max: float) -> list[str]:
             'stroke="#ddd"/>'
             f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value}</text>'
         )
-    ticks = 6
+    ticks = round(10 * x_max)
     for i in range(ticks + 1):
         tick = x_max * i / ticks
         parts.append(
             f'<text x="{_x(tick, x_max):.1f}" y="{_HEIGHT - _BOTTOM + 16}" '
-            f'text-anchor="middle">{tick:.2f}</text>'
+            f'text-anchor="middle">{tick:.1f}</text>'
         )
     parts.append(
         f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 6}" text-anchor="middle">'

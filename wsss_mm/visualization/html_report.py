@@ -30,7 +30,7 @@ p { max-width: 46rem; margin: .4rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .95rem; }
 th, td { padding: .4rem .7rem; text-align: left; border-bottom: 1px solid #e3e8ee; }
 th { font-weight: 600; background: #f5f7f9; }
-td.number { text-align: right; font-variant-numeric: tabular-nums;
+.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem;
   margin: 0; }
@@ -43,6 +43,8 @@ svg { width: 100%; max-width: 720px; height: auto; font: 11px system-ui, sans-se
 .sample h3 { font-size: .95rem; font-weight: 600; margin: 0 0 .4rem; }
 .row { display: grid; gap: .6rem;
   grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); }
+.tag { display: inline-block; margin-left: .4rem; padding: 0 .5rem; border-radius: 1rem;
+  background: #e8f1f5; color: #0b4a66; font-weight: 400; font-size: .85rem; }
 figure { margin: 0; }
 figure img { width: 100%; display: block; border-radius: 3px; }
 figcaption { font-size: .8rem; color: #5a6675; }
@@ -66,8 +68,9 @@ def write_report(
         title: Heading of the page.
         stages: Rows of the table of stages; all have the same keys, which are the
             headings. Floats are shown with one decimal.
-        samples: Each a dict with `pictures`, a dict from caption to RGB array
-            (H, W, 3), and `name`, the heading; the order is kept.
+        samples: Each a dict with `name`, the heading, `pictures`, a dict from
+            caption to RGB array (H, W, 3) whose order is kept, and, if known,
+            `tags`, the names of its image tags.
         curves: Threshold curves by name, points with `threshold` and `mIoU`.
         facts: What was run: seed, seconds, versions.
         notes: Paragraphs below the heading.
@@ -108,15 +111,21 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         if list(row) != headings:
             raise ValueError(f'stage rows must share the keys {headings}, got {[*row]}')
-    head = ''.join(f'<th>{escape(str(heading))}</th>' for heading in headings)
+    head = ''.join(
+        f'<th{_kind(rows[0][heading])}>{escape(str(heading))}</th>'
+        for heading in headings
+    )
     lines = [''.join(_cell(row[key]) for key in headings) for row in rows]
     cells = ''.join(f'<tr>{line}</tr>' for line in lines)
     return f'<div class="scroll"><table><tr>{head}</tr>{cells}</table></div>'
 
 
 def _cell(value: Any) -> str:
-    kind = ' class="number"' if isinstance(value, int | float) else ''
-    return f'<td{kind}>{escape(_text(value))}</td>'
+    return f'<td{_kind(value)}>{escape(_text(value))}</td>'
+
+
+def _kind(value: Any) -> str:
+    return ' class="number"' if isinstance(value, int | float) else ''
 
 
 def _text(value: Any) -> str:
@@ -142,8 +151,11 @@ def _sample(sample: Mapping[str, Any]) -> str:
         f'<figcaption>{escape(caption)}</figcaption></figure>'
         for caption, picture in sample['pictures'].items()
     )
+    tags = ''.join(
+        f'<span class="tag">{escape(tag)}</span>' for tag in sample.get('tags', ())
+    )
     return (
-        f'<div class="sample"><h3>{escape(str(sample["name"]))}</h3>'
+        f'<div class="sample"><h3>{escape(str(sample["name"]))}{tags}</h3>'
         f'<div class="row">{figures}</div></div>'
     )
 

@@ -96,7 +96,7 @@ def draw_mask(
         image: RGB values, shape (H, W, 3).
         mask: Class indices, 255 for ignored pixels, shape (H, W).
         palette: RGB colour of each class, background first.
-        alpha: Weight of the colours; the background only dims the image.
+        alpha: Weight of the colours; the background gets half of it.
 
     Returns:
         A new picture of the same shape.
@@ -116,7 +116,8 @@ def draw_mask(
     colours = np.zeros((IGNORE + 1, 3))
     colours[: len(palette)] = palette
     colours[IGNORE] = BORDER
-    return _to_picture((1 - alpha) * image + alpha * colours[mask])
+    weight = np.where(mask == 0, alpha / 2, alpha)[..., None]
+    return _to_picture((1 - weight) * image + weight * colours[mask])
 
 
 def side_by_side(
