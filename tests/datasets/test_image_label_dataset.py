@@ -45,7 +45,7 @@ def build(folder, **settings):
 def test_any_folder_with_a_csv(folder):
     dataset = build(folder)
     items = [dataset.get_data_info(i) for i in range(len(dataset))]
-    assert [item['img_id'] for item in items] == ['sub/a.b', 'c d.png', 'e']
+    assert [item['img_id'] for item in items] == ['sub/a.b', 'c d', 'e']
     assert [item['image_labels'].tolist() for item in items] == [[0, 1], [1, 1], [0, 0]]
     assert items[0]['image_labels'].dtype == np.float32
     assert items[0]['img_path'].endswith('images/sub/a.b.JPG')
@@ -68,13 +68,20 @@ def test_it_builds_from_a_config(folder):
     item = dataset[1]
     assert item['inputs'].shape == (3, 5, 6)
     assert item['data_samples'].image_labels.tolist() == [1, 1]
-    assert item['data_samples'].img_id == 'c d.png'
+    assert item['data_samples'].img_id == 'c d'
 
 
 def test_a_list_chooses_and_orders_the_images(folder):
     (folder / 'list.txt').write_text('e\n\nsub/a.b\n')
     dataset = build(folder, ann_file='list.txt')
     assert [dataset.get_data_info(i)['img_id'] for i in range(2)] == ['e', 'sub/a.b']
+
+
+def test_two_images_with_one_stem_are_refused(folder):
+    Image.new('RGB', (6, 5)).save(folder / 'images/e.png')
+    (folder / 'list.txt').write_text('e.png\ne.jpeg\n')
+    with pytest.raises(ValueError, match=r"'e\.png' and 'e\.jpeg' differ.*rename one"):
+        build(folder, ann_file='list.txt', tags=None)
 
 
 def test_masks_only_where_asked_for(folder):

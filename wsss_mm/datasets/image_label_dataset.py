@@ -26,7 +26,8 @@ BACKGROUND = 'background'
 class ImageLabelDataset(BaseSegDataset):
     """Any folder of images with tags, any class list and any file names.
 
-    An item has `img_path`, `img_id` (as the list writes it), `image_labels`
+    An item has `img_path`, `img_id` (its path below the image folder without
+    extension, under which masks and CAMs are kept), `image_labels`
     (float32, (C,), over the foreground classes; only with tags), `mask_classes`
     (how many values a mask may use) and, only if
     `data_prefix.seg_map_path` is given, `seg_map_path`.
@@ -95,6 +96,7 @@ class ImageLabelDataset(BaseSegDataset):
         source = self.ann_file or self._tag_path()
         folder = ImageFolder(self.data_prefix['img_path'])
         names = {image_id: folder.find(image_id, source=source) for image_id in ids}
+        check_stems(names, source=source)
         masks = self._find_masks(names)
         if tags is not None:
             tags = select_tags(tags, ids, source=self._tag_path())
@@ -110,7 +112,7 @@ class ImageLabelDataset(BaseSegDataset):
     ) -> dict[str, Any]:
         item: dict[str, Any] = dict(
             img_path=os.path.join(self.data_prefix['img_path'], name),
-            img_id=image_id,
+            img_id=os.path.splitext(name)[0],
             label_map=self.label_map,
             reduce_zero_label=self.reduce_zero_label,
             seg_fields=[],
@@ -179,6 +181,19 @@ class ImageLabelDataset(BaseSegDataset):
             return synth_voc.voc_palette(len(classes))
         palette: list[list[int]] = super()._update_palette()
         return palette
+
+
+def check_stems(names: dict[str, str], *, source: str) -> None:
+    """Refuse two images whose results would go to the same file."""
+    seen: dict[str, str] = {}
+    for image_id, name in names.items():
+        stem = os.path.splitext(name)[0]
+        if stem in seen:
+            raise ValueError(
+                f'{source}: {seen[stem]!r} and {image_id!r} differ in the extension '
+                'only, so their masks would have one name; rename one image'
+            )
+        seen[stem] = image_id
 
 
 def check_classes(classes: Sequence[str] | None) -> None:

@@ -32,7 +32,8 @@ def shift_hsv(
         )
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV).astype(np.int64) + shift
     hsv[..., 0] %= HUE_STEPS
-    return cv2.cvtColor(hsv.clip(0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB)
+    shifted = cv2.cvtColor(hsv.clip(0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB)
+    return np.asarray(shifted, dtype=np.uint8)
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,76 @@
+# A few hundred VOC images of 320 pixels, in the VOC layout with tags as CSV.
+dataset_type = 'VOCImageLabelDataset'
+data_root = 'data/voc_mini'
+num_classes = 21  # with the background
+crop_size = (256, 256)
+
+train_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='RandomResizeLong', low=240, high=420),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
+    dict(type='NormalizeFloat'),
+    # Behind the normalisation, so that the padding is the mean colour.
+    dict(type='RandomCropPad', crop_size=crop_size),
+    dict(type='PackWSSSInputs'),
+]
+test_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='NormalizeFloat'),
+    dict(type='LoadEvaluationMask'),
+    dict(type='PackWSSSInputs'),
+]
+# An image and its mirror follow each other, scale by scale.
+tta_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='PILResize', scale_factor=scale)
+                for scale in (0.5, 1.0, 1.5, 2.0)
+            ],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='NormalizeFloat')],
+            [dict(type='LoadEvaluationMask')],
+            [dict(type='PackWSSSInputs')],
+        ],
+    ),
+]
+
+# Trained from tags alone: no masks are configured here.
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/trainaug.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path=None),
+        tags='image_labels.csv',
+        tag_source='file',
+        pipeline=train_pipeline,
+    ),
+)
+# CAMs are scored on train. Without masks, set seg_map_path to None and take the
+# evaluators out.
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'),
+        tags='image_labels.csv',
+        tag_source='file',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='VOCIoUMetric')
+test_evaluator = val_evaluator
