@@ -20,8 +20,6 @@ STD = np.array([0.229, 0.224, 0.225])
 def untrained(root):
     config = Config.fromfile(root / 'configs/_base_/models/seam_r38.py')
     config.model.decode_head.num_classes = 21
-    # Stock preprocessing refuses to stack a training batch without either size.
-    config.model.data_preprocessor.preprocessor.setdefault('size_divisor', 1)
     model = MODELS.build(config.model)
     for module in model.modules():
         if isinstance(module, nn.Dropout2d):
