@@ -67,11 +67,11 @@ class ColorJitterPIL(BaseTransform):
             (ImageEnhance.Color, self.widths['saturation']),
         )
         for step in permutation(len(enhancers) + 1):
-            if step == len(enhancers):
-                image = shift_hue(image, uniform(-self.hue, self.hue))
-            else:
+            if step < len(enhancers):
                 enhancer, width = enhancers[step]
                 image = enhancer(image).enhance(uniform(1 - width, 1 + width))
+            elif self.hue > 0:  # the way to HSV and back is not exact
+                image = shift_hue(image, uniform(-self.hue, self.hue))
         results['img'] = np.array(image)
         return results
 
