@@ -1,0 +1,22 @@
+# Plain CAM on a narrow ResNet-18 at output stride 8, trained from scratch: the
+# network of the SynthVOC demo, small enough for two CPU cores.
+model = dict(
+    type='CAMEncoderDecoder',
+    data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        stem_channels=16,
+        base_channels=16,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 1, 1),
+        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_eval=False,
+        style='pytorch',
+    ),
+    decode_head=dict(type='CAMHead', in_channels=128, dropout_ratio=0.0),
+    test_cfg=dict(normalization='max', background_threshold=0.2),
+)
+tta_model = dict(type='CAMTTAModel')

@@ -1,0 +1,38 @@
+# DeepLabV3+ on the narrow ResNet-18 of cam_r18.py, for SynthVOC.
+norm_cfg = dict(type='BN', requires_grad=True)
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor', size_divisor=1, pad_val=0, seg_pad_val=255
+    ),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        stem_channels=16,
+        base_channels=16,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 1, 1),
+        norm_cfg=norm_cfg,
+        norm_eval=False,
+        style='pytorch',
+    ),
+    decode_head=dict(
+        type='DepthwiseSeparableASPPHead',
+        in_channels=128,
+        in_index=3,
+        channels=64,
+        dilations=(1, 2, 4, 6),
+        c1_in_channels=16,
+        c1_channels=16,
+        dropout_ratio=0.1,
+        norm_cfg=norm_cfg,
+        align_corners=True,
+        # The default divides by all pixels, ignored ones included.
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)
+tta_model = dict(type='SegLogitsTTAModel')
