@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -117,16 +118,36 @@ def test_a_class_that_occurs_nowhere_counts_as_zero():
     assert evaluate(VOCIoUMetric(), [sample])['mIoU'] == pytest.approx(100 / 3)
 
 
-def test_padded_results_are_dropped():
-    samples = without_cams(make_samples())
-    metric = VOCIoUMetric()
+def evaluate_rank(rank, folder):
+    """One of two ranks: every second image, the last rank padded with image 0."""
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    samples = make_samples(count=5)
+    mine = [samples[i % 5].to_dict() for i in range(rank, 6, 2)]
+    metric = VOCIoUMetric(threshold=0.3)
     metric.dataset_meta = dict(classes=NAMES)
-    padded = [*samples, samples[0]]  # a sampler evens out the ranks like this
-    metric.process(None, [sample.to_dict() for sample in padded])
-    # evaluate(size) gathers, and keeps the first `size` results of all ranks
-    results = metric.results[: len(samples)]
-    assert metric.compute_metrics(results) == evaluate(VOCIoUMetric(), samples)
-    assert len(metric.results) == len(padded)
+    metric.process(None, mine)
+    scores = metric.evaluate(size=5)
+    (folder / f'{rank}.json').write_text(json.dumps(scores))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_count_each_image_once(tmp_path):
+    ranks = [
+        multiprocessing.get_context('fork').Process(
+            target=evaluate_rank, args=(rank, tmp_path)
+        )
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(timeout=60)
+    expected = evaluate(VOCIoUMetric(threshold=0.3), make_samples(count=5))
+    for rank in range(2):
+        scores = json.loads((tmp_path / f'{rank}.json').read_text())
+        assert scores == pytest.approx(expected)
 
 
 def test_builds_from_a_config():
