@@ -66,10 +66,15 @@ def prepare_launcher(cfg: Config, launcher: str) -> None:
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """Read the weights of a checkpoint without executing anything in it.
 
+    Args:
+        path: Checkpoint file, or the work folder of a finished training.
+
     Raises:
         ValueError: If the file is missing, or holds more than weights and plain
             values.
     """
+    if Path(path).is_dir():
+        path = latest_weights(path)
     if not Path(path).is_file():
         raise ValueError(f'{path}: no such checkpoint')
     try:

@@ -1,0 +1,130 @@
+"""Run the stages of a method one after the other, skipping what is done."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsss_mm.io.atomic import atomic_write
+
+TOOLS = Path('tools')
+PROGRESS = re.compile(r'(Iter|Epoch)\((train|val|test)\).*eta: \S+')
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of a pipeline.
+
+    Attributes:
+        name: Short name; the log and the marker of success are called by it.
+        command: Tool (a file of ``tools/``) and its arguments.
+        resume: Arguments added when an earlier try was cut off.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    resume: tuple[str, ...] = ()
+
+
+def run_stage(stage: Stage, folder: Path, *, echo: bool = True) -> float:
+    """Run a stage unless it has finished before.
+
+    Args:
+        stage: What to run.
+        folder: Receives ``<name>.log`` and, on success, ``<name>.done.json``.
+        echo: Whether to show the progress lines of the log.
+
+    Returns:
+        The seconds it took, when it ran.
+
+    Raises:
+        ValueError: If the command fails, or the folder holds the result of another
+            command under this name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    marker, log = folder / f'{stage.name}.done.json', folder / f'{stage.name}.log'
+    if marker.is_file():
+        done = json.loads(marker.read_text())
+        if done['command'] != list(stage.command):
+            raise ValueError(
+                f'{marker}: was made by another command '
+                f'({shlex.join(done["command"])}); choose another --work-dir or '
+                'delete it to run the stage again'
+            )
+        return done['seconds']
+    tool, *arguments = stage.command
+    command = [sys.executable, str(TOOLS / tool), *arguments]
+    if log.is_file():
+        command += stage.resume
+    start = time.monotonic()
+    status = follow(command, log, prefix=stage.name if echo else None)
+    seconds = round(time.monotonic() - start, 1)
+    if status:
+        tail = '\n  '.join(log.read_text(errors='replace').splitlines()[-12:])
+        raise ValueError(
+            f'stage {stage.name} failed (exit status {status}). The end of {log}:\n'
+            f'  {tail}'
+        )
+    with atomic_write(marker) as part:
+        part.write_text(json.dumps(dict(command=stage.command, seconds=seconds)))
+    return seconds
+
+
+def follow(command: Sequence[str], log: Path, *, prefix: str | None) -> int:
+    """Run a command into a log file, showing its progress lines.
+
+    Args:
+        command: Program and arguments.
+        log: File that all output is appended to.
+        prefix: What to show before a progress line; ``None`` shows nothing.
+
+    Returns:
+        The exit status.
+    """
+    with (
+        log.open('a') as sink,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            sink.write(line)
+            sink.flush()
+            found = PROGRESS.search(line)
+            if found and prefix:
+                print(f'  {prefix}: {found.group()}', flush=True)  # noqa: T201
+    return process.returncode
+
+
+def run_stages(stages: Sequence[Stage], folder: Path) -> dict[str, float]:
+    """Run stages in order and report the seconds of each."""
+    seconds = {}
+    for number, stage in enumerate(stages, 1):
+        print(f'[{number}/{len(stages)}] {stage.name}', flush=True)  # noqa: T201
+        seconds[stage.name] = run_stage(stage, folder)
+    return seconds
+
+
+def segmenter_config(cam_config: str | Path, name: str | None = None) -> Path:
+    """Find the second-stage config that stands beside a CAM config.
+
+    Args:
+        cam_config: A config ``<stem>.py``.
+        name: Which of its ``<stem>_<name>.py`` to take; the first DeepLab if none.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    path = Path(cam_config)
+    pattern = f'{path.stem}_{name}.py' if name else f'{path.stem}_deeplab*.py'
+    found = sorted(path.parent.glob(pattern))
+    if not found:
+        raise ValueError(
+            f'{path.parent}: no {pattern}, the config of the second stage of {path}'
+        )
+    return found[0]
