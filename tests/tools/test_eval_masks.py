@@ -189,8 +189,8 @@ def test_class_out_of_range(run, folder, capsys):
     save_mask(folder / 'masks' / 'b.png', np.full((7, 9), 9, np.uint8), PALETTE)
     error = fails(run, capsys, 'masks')
     assert 'b.png holds the values [9]' in error
-    save_cam(folder / 'cams' / 'b.npz', [4], np.zeros((1, 7, 9)))
-    assert 'b.npz holds foreground class 4' in fails(run, capsys, 'cams', '--curve')
+    save_cam(folder / 'cams' / 'b.npz', [2], np.zeros((1, 7, 9)))
+    assert 'b.npz holds foreground class 2' in fails(run, capsys, 'cams', '--curve')
 
 
 def test_an_undecided_pixel_in_a_prediction(run, folder, capsys):
