@@ -250,8 +250,8 @@ def report(summary: dict[str, Any]) -> None:
     if 'mIoU' in summary:
         at = f' at threshold {summary["threshold"]}' if 'threshold' in summary else ''
         print(f'mIoU        {summary["mIoU"]:.2f} %{at}')
-        print(f'mFN         {summary["mFN"]:.4f}   (missed pixels per pixel found)')
-        print(f'mFP         {summary["mFP"]:.4f}   (wrong pixels per pixel found)')
+        print(f'mFN         {summary["mFN"]:<8.4g} (missed pixels per pixel found)')
+        print(f'mFP         {summary["mFP"]:<8.4g} (wrong pixels per pixel found)')
     if 'curve' in summary:
         print(
             f'best mIoU   {summary["mIoU_best"]:.2f} % at threshold '
