@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-PANEL_ELEMENTS = 2**20  # of the N x N matrices held at a time: 4 MiB in float32
-MIN_BLOCK = 128  # narrower panels make the products slow
+PANEL_ELEMENTS = 2**19  # of the N x N matrices held at a time: 2 MiB in float32
+MIN_BLOCK = 64  # narrower panels make the products slow
 
 
 def pixel_correlation(
@@ -32,8 +32,8 @@ def pixel_correlation(
         embedding: Pixel embeddings, shape (B, D, H, W).
         eps: Added to every divisor; empty embeddings give zeros.
         block: Columns in a panel. It bounds memory and does not change the result
-            beyond rounding; the default is the fastest on a CPU, about 4 MiB for
-            the panels of a batch but at least 128 columns.
+            beyond rounding. By default the panels of a batch take about 2 MiB,
+            but at least 64 columns each.
 
     Returns:
         The refined activations, shape (B, C, H, W), in the type of `cam`; half
@@ -53,73 +53,93 @@ def pixel_correlation(
     dtype = torch.promote_types(cam.dtype, embedding.dtype)
     if dtype in (torch.float16, torch.bfloat16):
         dtype = torch.float32
+    if block is None:
+        cells = cam.shape[2] * cam.shape[3]
+        block = max(MIN_BLOCK, PANEL_ELEMENTS // (cells * cam.shape[0]))
     with torch.autocast(cam.device.type, enabled=False):
-        pixels = embedding.flatten(2).to(dtype)
-        unit = pixels / (pixels.norm(dim=1, keepdim=True) + eps)
-        if block is None:
-            block = max(MIN_BLOCK, PANEL_ELEMENTS // (unit.shape[0] * unit.shape[2]))
-        out: Tensor = _Propagate.apply(cam.flatten(2).to(dtype), unit, eps, block)
+        maps, pixels = cam.flatten(2).to(dtype), embedding.flatten(2).to(dtype)
+        out: Tensor = _Propagate.apply(maps, pixels, eps, block)
     return out.view_as(cam).to(cam.dtype)
 
 
 class _Propagate(torch.autograd.Function):
-    """Map (cam, unit) to cam A / colsum(A) with A = relu(unit^T unit).
+    """Map (cam, pixels) to cam A / mass with A = relu(u^T u), u = unit(pixels).
 
-    With P = cam A, s = colsum(A) + eps, out = P / s and an incoming gradient g:
-    let h = g / s and r = -sum_c h out. Then d/dA_ij = cam_i . h_j + r_j, and since
-    A depends on a symmetric product, unit sees the sum of that and its transpose,
-    which is symmetric again. Panels down to the diagonal suffice both ways.
+    Here mass = colsum(A) + eps. For an incoming gradient g let h = g / mass and
+    r = -sum_c h out. Then d/dA_ij = cam_i . h_j + r_j, and since A depends on a
+    symmetric product, u sees the sum of that and its transpose, which is symmetric
+    again: panels down to the diagonal suffice both ways. Between the passes nothing
+    larger than the inputs is kept.
     """
 
     @staticmethod
-    def forward(ctx: Any, cam: Tensor, unit: Tensor, eps: float, block: int) -> Tensor:
+    def forward(
+        ctx: Any, cam: Tensor, pixels: Tensor, eps: float, block: int
+    ) -> Tensor:
+        unit = _unit(pixels, eps)
         total = torch.zeros_like(cam)
         mass = torch.full_like(cam[:, :1], eps)
         for start, stop in _panels(cam.shape[2], block):
-            affinity = (unit[..., :stop].mT @ unit[..., start:stop]).relu_()
-            above = affinity[:, :start]
-            total[..., start:stop] += cam[..., :stop] @ affinity
+            affinity = _similarity(unit, unit, start, stop).relu_()
+            _add_symmetric(total, cam, affinity, start, stop)
             mass[..., start:stop] += affinity.sum(dim=1, keepdim=True)
-            if start:
-                total[..., :start] += cam[..., start:stop] @ above.mT
-                mass[..., :start] += above.sum(dim=2)[:, None]
+            mass[..., :start] += affinity[:, :start].sum(dim=2)[:, None]
         out = total.div_(mass)
-        ctx.block = block
-        ctx.save_for_backward(cam, unit, mass, out)
+        ctx.eps, ctx.block = eps, block
+        ctx.save_for_backward(cam, pixels, mass, out)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        cam, unit, mass, out = ctx.saved_tensors
+        cam, pixels, mass, out = ctx.saved_tensors
+        grad_cam = torch.zeros_like(cam) if ctx.needs_input_grad[0] else None
+        grad_unit = torch.zeros_like(pixels) if ctx.needs_input_grad[1] else None
         with torch.autocast(cam.device.type, enabled=False):
+            unit = _unit(pixels, ctx.eps)
             scaled = grad / mass
-            grad_cam = grad_unit = None
-            if ctx.needs_input_grad[0]:
-                grad_cam = torch.zeros_like(cam)
-            if ctx.needs_input_grad[1]:
-                grad_unit = torch.zeros_like(unit)
-                rest = -(scaled * out).sum(dim=1, keepdim=True)
-                ones = torch.ones_like(rest)
-                left = torch.cat([cam, scaled, ones, rest], dim=1)
-                right = torch.cat([scaled, cam, rest, ones], dim=1)
+            rest = -(scaled * out).sum(dim=1, keepdim=True)
+            ones = torch.ones_like(rest)
+            left = torch.cat([cam, scaled, ones, rest], dim=1)
+            right = torch.cat([scaled, cam, rest, ones], dim=1)
             for start, stop in _panels(cam.shape[2], ctx.block):
-                affinity = unit[..., :stop].mT @ unit[..., start:stop]
+                affinity = _similarity(unit, unit, start, stop).relu_()
                 if grad_cam is not None:
-                    affinity.relu_()
                     _add_symmetric(grad_cam, scaled, affinity, start, stop)
                 if grad_unit is not None:
-                    positive = affinity > 0
-                    # The panel is not needed any more: reuse its memory.
-                    torch.bmm(left[..., :stop].mT, right[..., start:stop], out=affinity)
-                    affinity *= positive
-                    _add_symmetric(grad_unit, unit, affinity, start, stop)
+                    slope = _similarity(left, right, start, stop)
+                    slope.mul_(affinity.sign_())
+                    _add_symmetric(grad_unit, unit, slope, start, stop)
+            if grad_unit is not None:
+                for start, stop in _panels(cam.shape[2], ctx.block):
+                    part = slice(start, stop)
+                    _undo_unit(grad_unit[..., part], pixels[..., part], ctx.eps)
         return grad_cam, grad_unit, None, None
+
+
+def _unit(pixels: Tensor, eps: float) -> Tensor:
+    norm: Tensor = pixels.norm(dim=1, keepdim=True)
+    return pixels / (norm + eps)
+
+
+def _undo_unit(grad: Tensor, pixels: Tensor, eps: float) -> None:
+    """Turn the gradient of `_unit(pixels)` into that of `pixels`, in place."""
+    norm = pixels.norm(dim=1, keepdim=True)
+    length = norm + eps
+    # Along its own direction a pixel only has the slope of eps; none when empty.
+    direction = pixels / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+    along = (direction * grad).sum(dim=1, keepdim=True)
+    grad.addcmul_(direction, along * norm / length, value=-1).div_(length)
 
 
 def _panels(cells: int, block: int) -> Iterator[tuple[int, int]]:
     for start in range(0, cells, block):
         yield start, min(start + block, cells)
+
+
+def _similarity(left: Tensor, right: Tensor, start: int, stop: int) -> Tensor:
+    """Form one panel of left^T right: rows [0, stop) of columns [start, stop)."""
+    return torch.bmm(left[..., :stop].mT, right[..., start:stop])
 
 
 def _add_symmetric(
@@ -134,9 +154,9 @@ def _add_symmetric(
         start: First column.
         stop: Column after the last.
     """
-    into[..., start:stop] += maps[..., :stop] @ panel
+    into[..., start:stop].baddbmm_(maps[..., :stop], panel)
     if start:
-        into[..., :start] += maps[..., start:stop] @ panel[:, :start].mT
+        into[..., :start].baddbmm_(maps[..., start:stop], panel[:, :start].mT)
 
 
 def _check(cam: Tensor, embedding: Tensor, block: int | None) -> None:
