@@ -4,8 +4,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
+from PIL import Image
 
 from wsss_mm.datasets.synth_voc import write_synth_voc
+from wsss_mm.io.mask_file import save_mask
 from wsss_mm.registry import DATASETS
 
 NAMES = ('synth_voc', 'voc12', 'voc_mini')
@@ -74,6 +76,30 @@ def test_retraining_reads_pseudo_masks_in_step_with_the_image(root, synth):
     # Padding is the mean colour under 255.
     padding = (item['inputs'] == 0).all(dim=0)
     assert (sample.gt_sem_seg.data[0][padding] == 255).all()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_masks_follow_the_image_through_retraining_augmentation(root, tmp_path, name):
+    """A bright shape on black stays where its mask says, however it is augmented."""
+    init_default_scope('mmseg')
+    mask = np.zeros((90, 120), np.uint8)
+    mask[10:60, 5:40] = mask[50:85, 30:110] = 1
+    (tmp_path / 'JPEGImages').mkdir()
+    Image.fromarray((mask * 255)[..., None].repeat(3, axis=2)).save(
+        tmp_path / 'JPEGImages/a.png'
+    )
+    save_mask(tmp_path / 'pseudo_masks/a.png', mask, [[0, 0, 0]])
+    (tmp_path / 'list.txt').write_text('a\n')
+    data = load(root, f'{name}_seg', tmp_path).train_dataloader.dataset
+    data.ann_file = 'list.txt'
+    dataset = DATASETS.build(data)
+    for seed in range(6):
+        np.random.seed(seed)  # noqa: NPY002
+        item = dataset[0]
+        labels = item['data_samples'].gt_sem_seg.data[0]
+        bright = item['inputs'].mean(dim=0) > 0
+        assert (bright == (labels == 1))[labels != 255].float().mean() > 0.97
+        assert {0, 1} <= set(labels.unique().tolist())
 
 
 def test_retraining_without_pseudo_masks_says_how_to_make_them(root, synth):

@@ -1,5 +1,6 @@
 import csv
 import json
+import runpy
 from xml.etree import ElementTree
 
 import numpy as np
@@ -197,3 +198,37 @@ def test_the_manifest_holds_the_parameters(folder):
         'version': 1,
         **SMALL,
     }
+
+
+def test_the_border_lies_on_both_sides_of_every_outline():
+    instances = np.array([[0, 0, 1, 1, 1, 2, 2, 2], [0] * 8, [0] * 8])
+    mask = synth_voc.class_mask(instances, ['ring', 'ring'])
+    i = 255
+    assert mask.tolist() == [
+        [0, i, i, i, i, i, i, i],
+        [0, 0, i, i, i, i, i, i],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    wide = np.zeros((9, 9), int)
+    wide[2:7, 2:7] = 1
+    mask = synth_voc.class_mask(wide, ['cross'])
+    assert (mask[3:6, 3:6] == CLASSES.index('cross')).all()
+    assert (mask == 255).sum() == 16 + 20
+
+
+@pytest.mark.parametrize(
+    'options, code, said',
+    [
+        (['--train', '2', '--val', '1', '--size', '64'], 0, '4/4 images'),
+        (['--train', '0'], 2, 'error: train=0, val=200: give at least one'),
+    ],
+)
+def test_the_command(root, tmp_path, monkeypatch, capsys, options, code, said):
+    script = root / 'tools/dataset_converters/make_synth_voc.py'
+    monkeypatch.setattr('sys.argv', [script.name, str(tmp_path / 'out'), *options])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(script), run_name='__main__')
+    assert stop.value.code == code
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+    assert (tmp_path / 'out/synth_voc.json').is_file() == (code == 0)

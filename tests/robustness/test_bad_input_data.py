@@ -11,7 +11,12 @@ from mmengine.dataset import pseudo_collate
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from wsss_mm.datasets import ImageLabelDataset, LoadEvaluationMask, LoadRGBImage
+from wsss_mm.datasets import (
+    ImageLabelDataset,
+    LoadEvaluationMask,
+    LoadRGBImage,
+    LoadTrainingMask,
+)
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 
@@ -177,16 +182,30 @@ def test_a_mask_that_ignores_the_exif_orientation_is_refused(folder):
         load_a(folder)
 
 
-def test_a_mask_of_another_size_is_refused(folder):
+@pytest.mark.parametrize('loader', [LoadEvaluationMask, LoadTrainingMask])
+def test_a_mask_of_another_size_is_refused(folder, loader):
     save_mask(folder / 'masks/a.png', np.zeros((20, 31), np.uint8), [[0, 0, 0]])
+    dataset = build(folder, pipeline=[LoadRGBImage(), loader()])
     with pytest.raises(ValueError, match=r'a\.png has 31x20 .*30x20.*make the mask'):
-        load_a(folder)
+        dataset[0]
 
 
-def test_a_mask_with_too_many_classes_is_refused(folder):
+@pytest.mark.parametrize('loader', [LoadEvaluationMask, LoadTrainingMask])
+def test_a_mask_with_too_many_classes_is_refused(folder, loader):
     save_mask(folder / 'masks/a.png', np.full((20, 30), 3, np.uint8), [[0, 0, 0]])
+    dataset = build(folder, pipeline=[LoadRGBImage(), loader()])
     with pytest.raises(ValueError, match=r'a\.png holds the values \[3\].*class list'):
-        load_a(folder)
+        dataset[0]
+
+
+def test_training_on_masks_without_masks_is_refused(folder):
+    dataset = build(
+        folder,
+        data_prefix=dict(img_path='images'),
+        pipeline=[LoadRGBImage(), LoadTrainingMask()],
+    )
+    with pytest.raises(ValueError, match=r'a\.jpg has no mask to train on; set data'):
+        dataset[0]
 
 
 def test_a_missing_mask_is_named(folder):

@@ -9,7 +9,7 @@ pseudo_masks = 'pseudo_masks'
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadTrainingMask'),
     dict(type='RandomFlip', prob=0.5),
     dict(
         type='RandomResize',

@@ -8,12 +8,17 @@ from wsss_mm.datasets.transforms.geometry import (
     RandomResizeLong,
 )
 from wsss_mm.datasets.transforms.hsv import RandomHSVShift
-from wsss_mm.datasets.transforms.loading import LoadEvaluationMask, LoadRGBImage
+from wsss_mm.datasets.transforms.loading import (
+    LoadEvaluationMask,
+    LoadRGBImage,
+    LoadTrainingMask,
+)
 
 __all__ = [
     'ColorJitterPIL',
     'LoadEvaluationMask',
     'LoadRGBImage',
+    'LoadTrainingMask',
     'NormalizeFloat',
     'PILResize',
     'PackWSSSInputs',

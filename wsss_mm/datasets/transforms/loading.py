@@ -98,21 +98,55 @@ class LoadEvaluationMask(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the mask to the results; without a mask change nothing."""
-        path = results.get('seg_map_path')
-        if path is None:
-            return results
-        mask = load_mask(path, num_classes=results.get('mask_classes'))
-        if mask.shape != tuple(results['ori_shape']):
-            raise ValueError(
-                f'the mask {path} has {describe(mask.shape)} pixels, its image '
-                f'{results["img_path"]} {describe(results["ori_shape"])} (EXIF '
-                'orientation applied); make the mask the size of the image'
-            )
-        results['gt_seg_map'] = map_labels(mask, results.get('label_map'))
+        if results.get('seg_map_path') is not None:
+            results['gt_seg_map'] = read_mask_of(results)
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+@TRANSFORMS.register_module()
+class LoadTrainingMask(BaseTransform):
+    """Load the mask at `seg_map_path`, a pseudo mask or a true one, to train on.
+
+    Sets `gt_seg_map` (uint8, (H, W)) and lists it in `seg_fields`, so that
+    resizing and flipping follow: put it right behind `LoadRGBImage`.
+
+    Raises:
+        ValueError: If there is no mask, or it is unreadable, of another size
+            than the image or holds a class out of range.
+
+    Note:
+        MMSegmentation's `LoadAnnotations` does the same without the checks.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the mask to the results."""
+        if results.get('seg_map_path') is None:
+            raise ValueError(
+                f'{results["img_path"]} has no mask to train on; set '
+                'data_prefix.seg_map_path to the folder of pseudo masks'
+            )
+        results['gt_seg_map'] = read_mask_of(results)
+        results['seg_fields'] = [*results.get('seg_fields', []), 'gt_seg_map']
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+def read_mask_of(results: dict[str, Any]) -> NDArray[np.uint8]:
+    """Read and check the mask of an image, shape (H, W), and map its labels."""
+    path = results['seg_map_path']
+    mask = load_mask(path, num_classes=results.get('mask_classes'))
+    if mask.shape != tuple(results['ori_shape']):
+        raise ValueError(
+            f'the mask {path} has {describe(mask.shape)} pixels, its image '
+            f'{results["img_path"]} {describe(results["ori_shape"])} (EXIF '
+            'orientation applied); make the mask the size of the image'
+        )
+    return map_labels(mask, results.get('label_map'))
 
 
 def describe(shape: tuple[int, int]) -> str:
