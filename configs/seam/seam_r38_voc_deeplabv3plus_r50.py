@@ -10,7 +10,7 @@ model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadTrainingMask'),
     dict(type='RandomFlip', prob=0.5),
     dict(
         type='RandomResize',

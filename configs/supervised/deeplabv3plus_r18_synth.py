@@ -5,5 +5,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 # The yardstick: the same segmenter, trained on the true masks.
-train_dataloader = dict(dataset=dict(data_prefix=dict(seg_map_path='SegmentationClass')))
+train_dataloader = dict(
+    dataset=dict(data_prefix=dict(seg_map_path='SegmentationClass'))
+)
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))

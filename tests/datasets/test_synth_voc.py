@@ -195,7 +195,7 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong, match):
 
 def test_the_manifest_holds_the_parameters(folder):
     assert json.loads((folder / 'synth_voc.json').read_text()) == {
-        'version': 1,
+        'version': 2,
         **SMALL,
     }
 

@@ -1,7 +1,8 @@
 """Draw the images of SynthVOC: backgrounds, bodies and class parts.
 
 A body is a shape filled with a texture that every class shares, so it says
-nothing about the class; the class is the figure of a small part near one end.
+nothing about the class; the class is the figure and the paint of a small part
+near one end. Bodies and backgrounds come in every hue, so paint alone misleads.
 """
 
 import colorsys
@@ -233,11 +234,19 @@ def part_figure(kind: str, x: Array, y: Array) -> tuple[Mask, Mask]:
     return disc & (np.hypot(x - 0.5, y) > 0.72), nothing
 
 
+def part_colour(kind: str, rng: np.random.Generator) -> Array:
+    """Draw the paint typical of a class part, shape (3,): strong, of its own hue."""
+    hue = PARTS.index(kind) / len(PARTS) + rng.uniform(-0.035, 0.035)
+    return np.asarray(
+        colorsys.hsv_to_rgb(hue % 1, rng.uniform(0.85, 1), rng.uniform(0.85, 1))
+    )
+
+
 def contrasting(colour: Array, rng: np.random.Generator, *, least: float) -> Array:
     """Draw a colour at least `least` away in RGB from another."""
     best, gap = colour, -1.0
     for _ in range(12):
-        candidate = random_colour(rng, (0.1, 1.0), (0.1, 1.0))
+        candidate = random_colour(rng, (0.1, 0.8), (0.1, 1.0))
         distance = float(np.linalg.norm(candidate - colour))
         if distance >= least:
             return candidate
@@ -275,10 +284,10 @@ def draw_object(
     )
     figure, ground = part_figure(part, px, py)
 
-    base = 0.15 + 0.85 * contrasting(behind, rng, least=0.5)
-    first = contrasting(base, rng, least=0.75)
-    second = contrasting(first, rng, least=0.75)
+    base = 0.15 + 0.75 * contrasting(behind, rng, least=0.5)
     colour = draw_fill(shape, base, rng)
+    first = part_colour(part, rng)
+    second = contrasting(first, rng, least=0.75)
     for marks, paint in ((figure, first), (ground, second)):
         colour = colour + (paint - colour) * coverage_of(marks)[..., None]
     return Shape(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.distributed
@@ -80,7 +81,7 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     try:
         with trusted_log_types():
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # noqa: BLE001  (any kind of damage ends here)
+    except Exception as error:  # a damaged file can raise anything
         reason = str(error).split('\n')[0]
         raise ValueError(
             f'{path}: not a checkpoint that can be read safely ({reason}); expected '
@@ -95,7 +96,7 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def trusted_log_types() -> Iterator[None]:
-    """Let the log history that MMEngine stores beside weights be read (torch >= 2.5)."""
+    """Allow the log history that MMEngine stores beside weights (torch >= 2.5)."""
     if not hasattr(torch.serialization, 'safe_globals'):
         yield
         return
@@ -116,7 +117,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         ValueError: If names or shapes differ: the checkpoint is another config's.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+        model = cast('nn.Module', model.module)
     weights = read_state_dict(path)
     own = model.state_dict()
     findings = [f'{k}: missing' for k in own.keys() - weights.keys()]
@@ -129,8 +130,9 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     if findings:
         shown = '\n  '.join(sorted(findings)[:8])
         raise ValueError(
-            f'{path}: does not fit this config ({len(findings)} of {len(own)} tensors '
-            f'differ). Is it the checkpoint of another config or class count?\n  {shown}'
+            f'{path}: does not fit this config ({len(findings)} of {len(own)} '
+            'tensors differ). Is it the checkpoint of another config or class '
+            f'count?\n  {shown}'
         )
     model.load_state_dict(weights)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
@@ -57,7 +58,7 @@ class PseudoLabelHook(Hook):
         for sample in outputs:
             self.write(sample, palette)
 
-    def write(self, sample: object, palette: list) -> None:
+    def write(self, sample: BaseDataElement, palette: list) -> None:
         """Save one prediction; the mask comes last and marks the image as done."""
         name = sample.metainfo['img_id']
         if self.save_cams:

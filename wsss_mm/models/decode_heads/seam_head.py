@@ -1,5 +1,6 @@
 """SEAM: equivariant regularisation and pixel correlation."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -90,9 +91,11 @@ class SEAMHead(CAMHead):
         """Compute the four losses of SEAM from the two views."""
         labels = stack_image_labels(data_samples, self.num_classes - 1)
         present = labels[:, :, None, None]
-        cams, refined, cls, min_pool = {}, {}, [], []
+        cams: dict[str, Tensor] = {}
+        refined: dict[str, Tensor] = {}
+        cls, min_pool = [], []
         for name, view in views.items():
-            size = view.image.shape[-2:]
+            size = (view.image.shape[-2], view.image.shape[-1])
             raw = self(features[name])
             cam = upsample(raw, size)[:, 1:]
             rv = upsample(self.refine(raw, features[name]), size)
@@ -114,8 +117,8 @@ class SEAMHead(CAMHead):
             refined['transformed'], target['full'], ratio=self.ecr_ratio
         )
         return {
-            'loss_cls': sum(cls) / 2,
-            'loss_min_pool': self.min_pool_weight * sum(min_pool) / 2,
+            'loss_cls': torch.stack(cls).mean(),
+            'loss_min_pool': self.min_pool_weight * torch.stack(min_pool).mean(),
             'loss_er': self.er_weight * er,
             'loss_ecr': self.ecr_weight * ecr,
         }

@@ -150,9 +150,7 @@ class CAMTTAModel(BaseTTAModel):
             batch = {key: [x for view in group for x in view[key]] for key in group[0]}
             samples = self.module.test_step(batch)
             size = len(samples) // len(group)
-            predictions += [
-                samples[i : i + size] for i in range(0, len(samples), size)
-            ]
+            predictions += [samples[i : i + size] for i in range(0, len(samples), size)]
         return self.merge_preds(list(zip(*predictions)))
 
     def merge_preds(self, data_samples_list: list) -> list:
