@@ -139,7 +139,7 @@ def main() -> None:
         with atomic_write(folder / 'results.json') as part:
             part.write_text(json.dumps(dict(seconds=seconds, stages=results), indent=1))
         for name, figures in results.items():
-            print(f'{name}: mIoU {figures["miou"]:.2f} %')
+            print(f'{name}: mIoU {figures["mIoU"]:.2f} %')
         print(f'wrote {folder / "results.json"}')
 
 
