@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
@@ -88,9 +89,15 @@ def prepare(cfg: Config, args: argparse.Namespace, out: Path) -> Config:
         model = cfg.model if args.single_scale else cfg.model['module']
         model['test_cfg']['background_threshold'] = args.threshold
     cfg.test_evaluator = dict(type='Evaluator', metrics=[])
-    hook = dict(type='PseudoLabelHook', out_dir=str(out), save_cams=not args.no_cams)
+    hook = dict(
+        type='PseudoLabelHook',
+        out_dir=str(out),
+        save_cams=not args.no_cams,
+        progress=True,
+    )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    cfg.default_hooks.logger.interval = 50
+    # Where the bar is not shown, the log tells the time left.
+    cfg.default_hooks.logger.interval = 1000 if sys.stdout.isatty() else 50
     return cfg
 
 

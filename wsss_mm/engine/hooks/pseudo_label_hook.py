@@ -1,10 +1,13 @@
 """Write CAMs and pseudo masks from inside a test or validation loop."""
 
+import sys
 from pathlib import Path
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
+from mmengine.utils import ProgressBar
 
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
@@ -21,16 +24,24 @@ class PseudoLabelHook(Hook):
         out_dir: Folder that receives ``cams`` and ``masks``.
         save_cams: Write the CAMs of the present classes.
         save_masks: Write the palette masks.
+        progress: Show a bar with the time left, on a terminal.
     """
 
     priority = 'LOW'
 
     def __init__(
-        self, out_dir: str, *, save_cams: bool = True, save_masks: bool = True
+        self,
+        out_dir: str,
+        *,
+        save_cams: bool = True,
+        save_masks: bool = True,
+        progress: bool = False,
     ) -> None:
         self.out_dir = Path(out_dir)
         self.save_cams = save_cams
         self.save_masks = save_masks
+        self.progress = progress and sys.stdout.isatty() and is_main_process()
+        self.bar: ProgressBar | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Fail early when nothing can be written."""
@@ -42,6 +53,11 @@ class PseudoLabelHook(Hook):
                 'choose another output folder'
             ) from error
 
+    def before_test(self, runner: Runner) -> None:
+        """Start the progress bar."""
+        if self.progress:
+            self.bar = ProgressBar(len(runner.test_dataloader))
+
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: object, outputs: list
     ) -> None:
@@ -49,6 +65,8 @@ class PseudoLabelHook(Hook):
         palette = runner.test_dataloader.dataset.metainfo['palette']
         for sample in outputs:
             self.write(sample, palette)
+        if self.bar is not None:
+            self.bar.update()
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: object, outputs: list
