@@ -2,6 +2,7 @@
 
 import torch
 from mmengine.model import BaseModule
+from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from wsss_mm.functional import tag_loss
@@ -25,20 +26,34 @@ def stack_image_labels(data_samples: list, num_foreground: int) -> Tensor:
         ValueError: If a sample has no tags, or tags of another class count.
     """
     for sample in data_samples:
-        name = sample.metainfo.get('img_path', 'a sample')
         if 'image_labels' not in sample:
             raise ValueError(
-                f'{name}: no image tags; end the pipeline with PackWSSSInputs and '
-                'read the images through ImageLabelDataset'
+                f'{sample.metainfo.get("img_path", "a sample")}: no image tags; end '
+                'the pipeline with PackWSSSInputs and read the images through '
+                'ImageLabelDataset'
             )
-        found = sample.image_labels.numel()
-        if found != num_foreground:
-            raise ValueError(
-                f'{name}: tags over {found} foreground classes, but the head has '
-                f'num_classes={num_foreground + 1} ({num_foreground} and background); '
-                "set the head's num_classes to the length of the dataset's classes"
-            )
+        check_tag_count(sample, num_foreground)
     return torch.stack([sample.image_labels for sample in data_samples])
+
+
+def check_tag_count(sample: BaseDataElement, num_foreground: int) -> None:
+    """Refuse a sample whose tags are over another number of classes.
+
+    Args:
+        sample: Sample with a multi-hot field ``image_labels``, shape (C,).
+        num_foreground: The C that the head was built for.
+
+    Raises:
+        ValueError: If the numbers differ.
+    """
+    found = sample.image_labels.numel()
+    if found != num_foreground:
+        raise ValueError(
+            f'{sample.metainfo.get("img_path", "a sample")}: tags over {found} '
+            f'foreground classes, but the head has num_classes={num_foreground + 1} '
+            f"({num_foreground} and background); set the head's num_classes to the "
+            "length of the dataset's classes"
+        )
 
 
 @MODELS.register_module()

@@ -15,6 +15,7 @@ from wsss_mm.functional import (
 )
 from wsss_mm.models.data_preprocessors import View
 from wsss_mm.models.data_preprocessors.views import identity
+from wsss_mm.models.decode_heads.cam_head import check_tag_count
 from wsss_mm.registry import MODELS
 
 NORMALIZATIONS = {'min_max': normalize_min_max, 'max': normalize_max}
@@ -70,7 +71,11 @@ class CAMEncoderDecoder(EncoderDecoder):
         return self.decode_head.loss(features, inputs, data_samples)
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
-        """Predict the CAM, mask and tag scores of every image of a batch."""
+        """Predict the CAM, mask and tag scores of every image of a batch.
+
+        Raises:
+            ValueError: If there are no samples, or their tags do not fit the head.
+        """
         if data_samples is None:
             raise ValueError(
                 'CAM prediction needs data_samples: the size of the image file and, '
@@ -81,6 +86,7 @@ class CAMEncoderDecoder(EncoderDecoder):
         for sample, cam, scores in zip(data_samples, cams, logits.sigmoid()):
             raw = to_original(cam, sample.metainfo)
             if 'image_labels' in sample:
+                check_tag_count(sample, len(raw))
                 raw = raw * sample.image_labels[:, None, None]
             self.decide(sample, raw, scores)
         return data_samples
@@ -107,7 +113,7 @@ class CAMEncoderDecoder(EncoderDecoder):
         if len(classes):
             cam[classes] = NORMALIZATIONS[name](raw[classes])
         mask = cam_to_mask(
-            cam[classes].cpu().numpy(),
+            cam[classes].detach().cpu().numpy(),
             classes.cpu().numpy(),
             threshold=self.test_cfg['background_threshold'],
         )

@@ -1,0 +1,162 @@
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.structures import SegDataSample
+from torch.testing import assert_close
+
+from wsss_mm.datasets.transforms import NormalizeFloat
+from wsss_mm.models.data_preprocessors import EquivariantViews, View
+from wsss_mm.registry import MODELS
+
+
+def build(**settings):
+    return MODELS.build(
+        dict(
+            type='EquivariantViews',
+            preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
+            **settings,
+        )
+    )
+
+
+def batch(images):
+    samples = [SegDataSample(metainfo=dict(img_shape=i.shape[1:])) for i in images]
+    return dict(inputs=list(images), data_samples=samples)
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, 20, 30, generator=torch.Generator().manual_seed(0))
+
+
+def test_training_gives_the_batch_and_its_transform(images):
+    views = build(scale=0.3)(batch(images), True)['inputs']
+    assert list(views) == ['full', 'transformed']
+    assert all(isinstance(view, View) for view in views.values())
+    assert torch.equal(views['full'].image, images)
+    expected = torch.nn.functional.interpolate(
+        images, (6, 9), mode='bilinear', align_corners=True
+    )
+    assert_close(views['transformed'].image, expected)
+    cam = torch.rand(2, 5, 20, 30)
+    assert views['full'].on_cam(cam) is cam
+
+
+def test_the_released_scale_is_the_default(images):
+    assert build()(batch(images), True)['inputs']['transformed'].image.shape[-2:] == (
+        6,
+        9,
+    )
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(flip=True),
+        dict(max_angle=30.0),
+        dict(max_translate=0.4),
+        dict(flip=True, max_angle=20.0, max_translate=0.2),
+    ],
+)
+def test_a_cam_moves_with_its_image(images, options):
+    module = build(scale=0.5, **options)
+    for seed in range(4):
+        torch.manual_seed(seed)
+        views = module(batch(images), True)['inputs']
+        assert torch.equal(
+            views['transformed'].on_cam(images), views['transformed'].image
+        )
+
+
+def test_a_mirror_is_drawn_half_of_the_time(images):
+    module = build(scale=1.0, flip=True)
+    torch.manual_seed(0)
+    seen = 0
+    for _ in range(60):
+        image = module(batch(images), True)['inputs']['transformed'].image
+        flipped = torch.equal(image, images.flip(-1))
+        assert flipped or torch.equal(image, images)
+        seen += flipped
+    assert 15 < seen < 45
+
+
+def test_rotation_and_shift_stay_within_their_bounds():
+    module = build(max_angle=15.0, max_translate=0.25)
+    torch.manual_seed(0)
+    drawn = [module.draw() for _ in range(300)]
+    angles = torch.tensor([t.angle for t in drawn])
+    shifts = torch.tensor([t.translate for t in drawn])
+    assert angles.abs().max() <= 15
+    assert shifts.abs().max() <= 0.25
+    # The whole range is used, either way, and the two shifts are independent.
+    assert angles.min() < -12
+    assert angles.max() > 12
+    assert (shifts.min(dim=0).values < -0.2).all()
+    assert (shifts.max(dim=0).values > 0.2).all()
+    assert not torch.equal(shifts[:, 0], shifts[:, 1])
+    assert not any(t.flip for t in drawn)
+
+
+def test_one_transform_for_the_whole_batch(images):
+    module = build(scale=0.5, flip=True, max_angle=30.0, max_translate=0.2)
+    same = torch.stack([images[0], images[0]])
+    torch.manual_seed(3)
+    image = module(batch(same), True)['inputs']['transformed'].image
+    assert torch.equal(image[0], image[1])
+
+
+def test_the_seed_decides(images):
+    module = build(flip=True, max_angle=30.0, max_translate=0.2)
+    drawn = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        drawn.append(module.draw())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_rescaling_alone_draws_nothing(images):
+    module = build()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    module(batch(images), True)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_testing_passes_through(images):
+    module = build(flip=True, max_angle=30.0)
+    found = module(batch(images), False)
+    assert torch.equal(found['inputs'], module.preprocessor(batch(images))['inputs'])
+
+
+def test_the_wrapped_preprocessor_normalises_first(images):
+    module = build()
+    module.preprocessor = MODELS.build(
+        dict(type='SegDataPreProcessor', size_divisor=1, mean=[1, 2, 3], std=[4, 5, 6])
+    )
+    views = module(batch(images), True)['inputs']
+    mean = torch.tensor([1.0, 2, 3])[:, None, None]
+    std = torch.tensor([4.0, 5, 6])[:, None, None]
+    assert_close(views['full'].image, (images - mean) / std)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [dict(max_angle=-1.0), dict(max_translate=1.0), dict(max_translate=-0.1)],
+)
+def test_impossible_bounds_are_refused(options):
+    (value,) = options.values()
+    with pytest.raises(ValueError, match=str(value)):
+        EquivariantViews(dict(type='SegDataPreProcessor'), **options)
+
+
+@pytest.mark.parametrize('name', ['cam_mbv2', 'seam_mbv2', 'deeplabv3plus_mbv2'])
+def test_mobilenet_gets_the_colours_it_was_trained_on(root, name):
+    config = Config.fromfile(root / f'configs/_base_/models/{name}.py')
+    preprocessor = MODELS.build(config.model.data_preprocessor)
+    raw = torch.randint(0, 256, (9, 7, 3), dtype=torch.uint8).numpy()
+    loaded = NormalizeFloat().transform(dict(img=raw))['img']
+    item = batch(torch.from_numpy(loaded).permute(2, 0, 1)[None])
+    found = preprocessor(item, False)['inputs'][0]
+    expected = (torch.from_numpy(raw).permute(2, 0, 1).float() - 128) / 128
+    assert_close(found, expected, atol=1e-5, rtol=0)
