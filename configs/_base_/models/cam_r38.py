@@ -3,7 +3,16 @@
 model = dict(
     type='CAMEncoderDecoder',
     data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
-    backbone=dict(type='ResNet38d'),
+    # ImageNet weights; make the file with tools/model_converters/resnet38_to_mm.py, or
+    # start from nothing with --cfg-options model.backbone.init_cfg=None.
+    backbone=dict(
+        type='ResNet38d',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='data/weights/resnet38_imagenet.pth',
+            prefix='backbone.',
+        ),
+    ),
     decode_head=dict(type='CAMHead', in_channels=4096, dropout_ratio=0.5),
     test_cfg=dict(normalization='max', background_threshold=0.2),
 )
