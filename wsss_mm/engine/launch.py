@@ -15,6 +15,8 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
+HISTORY_METHODS = ('min', 'max', 'current', 'mean')
+
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
@@ -102,10 +104,20 @@ def trusted_log_types() -> Iterator[None]:
         return
     import numpy as np
 
+    # The log pickles its methods by getattr, which would hand out any object of the
+    # process: allow it for those methods alone.
+    def history_method(owner: type, name: str) -> object:
+        if owner is not HistoryBuffer or name not in HISTORY_METHODS:
+            raise ValueError(f'it asks for {owner!r}.{name}')
+        return getattr(owner, name)
+
+    history_method.__module__ = 'builtins'
+    history_method.__name__ = history_method.__qualname__ = 'getattr'
     core = np._core if hasattr(np, '_core') else np.core
     kinds = [type(np.dtype(kind)) for kind in ('float64', 'int64', 'uint32')]
     scalars = [core.multiarray._reconstruct, core.multiarray.scalar]
-    allowed = [HistoryBuffer, np.ndarray, np.dtype, getattr, slice, *scalars, *kinds]
+    arrays = [np.ndarray, np.dtype, slice, *scalars, *kinds]
+    allowed = [HistoryBuffer, history_method, *arrays]
     with torch.serialization.safe_globals(allowed):
         yield
 
