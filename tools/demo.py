@@ -74,15 +74,10 @@ class Demo:
         out = str(self.folder / name)
         self.run(f'train_{name}', 'train.py', config, '--work-dir', out, *options)
 
-    def start(self) -> tuple[str, ...]:
-        """Point a network's backbone to the tag classifier's weights."""
-        last = (self.folder / 'pretrain' / 'last_checkpoint').read_text().strip()
-        prefix = 'model.backbone.init_cfg'
-        return (
-            f'{prefix}.type=Pretrained',
-            f'{prefix}.checkpoint={last}',
-            f'{prefix}.prefix=backbone.',
-        )
+    @property
+    def pretrained(self) -> str:
+        """Weights of the tag classifier that all networks start from."""
+        return (self.folder / 'pretrain' / 'last_checkpoint').read_text().strip()
 
     def pseudo(self, name: str, config: str, split: Path, out: Path) -> None:
         """Write the CAMs and pseudo masks of a list of images."""
@@ -108,7 +103,7 @@ class Demo:
 
     def segment(self, name: str, config: str, masks: Path | None) -> None:
         """Train a segmenter from a folder of masks and test it on the val list."""
-        more = [*self.start()]
+        more = [f'model.backbone.init_cfg.checkpoint={self.pretrained}']
         if masks is not None:
             key = 'train_dataloader.dataset.data_prefix.seg_map_path'
             more.append(f'{key}={masks.resolve()}')
@@ -125,7 +120,7 @@ class Demo:
 def baseline_lane(demo: Demo) -> None:
     """Plain CAM, then the fully supervised yardstick."""
     out = demo.folder / 'cam_baseline'
-    demo.train('cam_baseline', BASELINE, *demo.start())
+    demo.train('cam_baseline', BASELINE, f'load_from={demo.pretrained}')
     # The pseudo masks of a method's own demo cover all it trains on.
     demo.pseudo('cam_baseline', BASELINE, demo.split('train'), out)
     threshold = load_config(BASELINE).model.test_cfg.background_threshold
@@ -140,7 +135,7 @@ def method_lane(demo: Demo) -> None:
     """The method's CAMs, its pseudo masks and the segmenter trained from them."""
     config, name = METHODS[demo.method], f'{demo.method}_cam'
     out = demo.folder / name
-    demo.train(name, config, *demo.start())
+    demo.train(name, config, f'load_from={demo.pretrained}')
     demo.pseudo(name, config, demo.split('trainaug'), out)
     threshold = load_config(config).model.test_cfg.background_threshold
     demo.evaluate(name, out / 'cams', '--curve', '--threshold', str(threshold))

@@ -5,3 +5,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
+# Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
+load_from = 'work_dirs/cam_r18_synth_pretrain/iter_750.pth'

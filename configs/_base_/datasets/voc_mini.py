@@ -2,7 +2,7 @@
 dataset_type = 'VOCImageLabelDataset'
 data_root = 'data/voc_mini'
 num_classes = 21  # with the background
-crop_size = (256, 256)
+crop_size = (224, 224)
 
 train_pipeline = [
     dict(type='LoadRGBImage'),

@@ -2,7 +2,7 @@
 dataset_type = 'VOCImageLabelDataset'
 data_root = 'data/voc_mini'
 num_classes = 21  # with the background
-crop_size = (256, 256)
+crop_size = (224, 224)
 # What tools/gen_pseudo.py wrote: an absolute path, or one below data_root. On the
 # command line: train_dataloader.dataset.data_prefix.seg_map_path=...
 pseudo_masks = 'pseudo_masks'

@@ -1,5 +1,5 @@
-# Plain CAM on a narrow ResNet-18 at output stride 8, trained from scratch: the
-# network of the SynthVOC demo, small enough for two CPU cores.
+# Plain CAM on a narrow ResNet-18 at output stride 8: the network of the SynthVOC
+# demo, small enough for two CPU cores.
 model = dict(
     type='CAMEncoderDecoder',
     data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
@@ -13,7 +13,7 @@ model = dict(
         strides=(1, 2, 1, 1),
         dilations=(1, 1, 1, 1),
         norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=False,
+        norm_eval=True,  # as the references do, which start from trained weights
         style='pytorch',
     ),
     decode_head=dict(type='CAMHead', in_channels=128, dropout_ratio=0.0),

@@ -17,6 +17,12 @@ model = dict(
         norm_cfg=norm_cfg,
         norm_eval=False,
         style='pytorch',
+        # The tag classifier takes the place of ImageNet weights.
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/cam_r18_synth_pretrain/iter_750.pth',
+            prefix='backbone.',
+        ),
     ),
     decode_head=dict(
         type='DepthwiseSeparableASPPHead',

@@ -1,5 +1,5 @@
-# 12 epochs over the 518 images of voc_mini in batches of 16, new layers x10.
-max_iters = 384
+# 8 epochs over the 518 images of voc_mini in batches of 16, new layers x10.
+max_iters = 256
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=1e-4),

@@ -1,5 +1,5 @@
-# A segmenter on voc_mini: 16 epochs over 518 images in batches of 16, head x10.
-max_iters = 512
+# A segmenter on voc_mini: 5 epochs over 518 images in batches of 16, head x10.
+max_iters = 160
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=1e-4),

@@ -43,6 +43,8 @@ class SEAMHead(CAMHead):
         ecr_weight: Weight of the equivariant cross loss.
         min_pool_weight: Weight of the min-pooling loss, 0 for the paper's form.
 
+    The classifier of a trained :class:`CAMHead` loads too (``load_from``).
+
     Reference:
         Wang et al., "Self-supervised Equivariant Attention Mechanism for Weakly
         Supervised Semantic Segmentation", CVPR 2020, eq. 4 to 8.
@@ -77,6 +79,16 @@ class SEAMHead(CAMHead):
     def build_classifier(self, in_channels: int) -> nn.Conv2d:
         """Make the 1x1 classifier; its channel 0 is an untrained background."""
         return nn.Conv2d(in_channels, self.num_classes, 1, bias=False)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *rest: object
+    ) -> None:
+        # A plain CAM classifier has no background channel: give it a silent one.
+        key = f'{prefix}classifier.weight'
+        weight = state_dict.get(key)
+        if weight is not None and len(weight) == self.num_classes - 1:
+            state_dict[key] = F.pad(weight, (0, 0, 0, 0, 0, 0, 1, 0))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def refine(self, cam: Tensor, features: Features) -> Tensor:
         """Spread a raw CAM over look-alike pixels, shape (B, K, h, w).
