@@ -265,7 +265,7 @@ def main() -> None:
         demo.run(
             'synth_voc',
             *('dataset_converters/make_synth_voc.py', str(demo.data)),
-            *('--seed', str(args.seed)),
+            *('--train', '450', '--val', '150', '--seed', str(args.seed)),
         )
         chosen = demo.split('val').read_text().split()[:PICTURES]
         with atomic_write(demo.folder / 'samples.txt') as part:

@@ -6,4 +6,4 @@ _base_ = [
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 # Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
-load_from = 'work_dirs/cam_r18_synth_pretrain/iter_750.pth'
+load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'

@@ -20,7 +20,7 @@ model = dict(
         # The tag classifier takes the place of ImageNet weights.
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/cam_r18_synth_pretrain/iter_750.pth',
+            checkpoint='work_dirs/cam_r18_synth_pretrain/iter_600.pth',
             prefix='backbone.',
         ),
     ),

@@ -1,6 +1,6 @@
 # CAM networks on SynthVOC, from the weights of cam_r18_synth_pretrain.py. The pixel
 # correlation module is new and learns ten times faster.
-max_iters = 250
+max_iters = 200
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),

@@ -1,6 +1,6 @@
 # A classifier from scratch on SynthVOC: AdamW instead of the papers' SGD, whose recipe
 # presupposes ImageNet weights.
-max_iters = 750
+max_iters = 600
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01),

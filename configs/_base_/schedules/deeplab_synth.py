@@ -1,5 +1,5 @@
 # A small segmenter on SynthVOC, from scratch, a few CPU minutes.
-max_iters = 700
+max_iters = 250
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
