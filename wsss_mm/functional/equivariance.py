@@ -173,7 +173,7 @@ def equivariant_cross_loss(
         raise ValueError(
             f'ratio {ratio} keeps none of the {difference.shape[1]} entries'
         )
-    return difference.topk(kept, dim=1).values.mean()
+    return difference.topk(kept, dim=1, sorted=False).values.mean()
 
 
 def max_onehot(cam: Tensor) -> Tensor:
@@ -234,7 +234,8 @@ def min_pool_loss(cam: Tensor) -> Tensor:
         )
     strongest = cam.max(dim=1).values.flatten(1)
     quarter = strongest.shape[1] // 4
-    return F.relu(strongest.topk(quarter, dim=1, largest=False).values).mean()
+    least = strongest.topk(quarter, dim=1, largest=False, sorted=False).values
+    return F.relu(least).mean()
 
 
 def _check_pair(first: Tensor, second: Tensor) -> None:
