@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
@@ -13,6 +14,7 @@ from wsss_mm.functional import (
     normalize_min_max,
     sum_views,
     tag_loss,
+    upsampled_mean,
     with_background,
 )
 
@@ -305,3 +307,16 @@ def test_other_than_a_batch_of_maps_is_refused(function, shape):
 def test_other_than_one_map_stack_is_refused(function, shape):
     with pytest.raises(ValueError, match=r'must have the shape \(C, H, W\)'):
         function(torch.zeros(shape))
+
+
+@pytest.mark.parametrize('size', [(4, 3), (9, 13), (31, 2)])
+def test_the_upsampled_mean_is_the_mean_of_the_upsampled_map(size):
+    cam = torch.randn(2, 3, 4, 3, dtype=torch.float64, requires_grad=True)
+    resized = F.interpolate(cam, size, mode='bilinear', align_corners=True)
+    assert_close(upsampled_mean(cam, size), resized.mean(dim=(2, 3)))
+    assert torch.autograd.gradcheck(lambda c: upsampled_mean(c, size), cam)
+
+
+def test_the_upsampled_mean_refuses_a_single_map():
+    with pytest.raises(ValueError, match=r'\(B, C, H, W\)'):
+        upsampled_mean(torch.zeros(3, 3), (6, 6))

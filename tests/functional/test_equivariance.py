@@ -416,3 +416,15 @@ def test_inputs_are_left_alone(function):
     copies = [m.clone() for m in maps]
     function(*maps)
     assert all(map(torch.equal, maps, copies))
+
+
+@pytest.mark.parametrize('ratio', [0.2, 0.6, 1.0])
+def test_absent_channels_count_without_being_there(ratio):
+    g = torch.Generator().manual_seed(3)
+    first, second = torch.rand(2, 2, 3, 5, 4, generator=g, dtype=torch.float64)
+    padded = [F.pad(m, (0, 0, 0, 0, 0, 4)) for m in (first, second)]
+    assert_close(equivariance_loss(first, second, absent=4), equivariance_loss(*padded))
+    assert_close(
+        equivariant_cross_loss(first, second, ratio=ratio, absent=4),
+        equivariant_cross_loss(*padded, ratio=ratio),
+    )

@@ -8,6 +8,7 @@ from .cam import (
     normalize_min_max,
     sum_views,
     tag_loss,
+    upsampled_mean,
     with_background,
 )
 from .confusion import (
@@ -47,5 +48,6 @@ __all__ = [
     'tag_loss',
     'threshold_curve',
     'threshold_histogram',
+    'upsampled_mean',
     'with_background',
 ]

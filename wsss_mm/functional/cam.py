@@ -40,7 +40,37 @@ def max_norm(cam: Tensor, eps: float = EPS) -> Tensor:
     _check_maps('cam', cam, ndim=4)
     positive = F.relu(cam)
     high, low = _extremes(positive)
-    return F.relu(positive - low - eps) / (high - low + eps)
+    # One division per map instead of one per pixel, forward and backward.
+    return F.relu(positive - (low + eps)) * (high - low + eps).reciprocal()
+
+
+def upsampled_mean(cam: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average every map as if it were resized first (bilinear, corners aligned).
+
+    SEAM's tag logits are means of maps at the size of the image. Resizing is
+    linear, so they are weighted means of the small maps.
+
+    Args:
+        cam: Raw activations, shape (B, C, h, w).
+        size: The (H, W) it would be resized to.
+
+    Returns:
+        Means, shape (B, C).
+
+    Raises:
+        ValueError: If `cam` is not four-dimensional or has no pixels.
+
+    Example:
+        >>> upsampled_mean(torch.tensor([[[[1.0, 3.0, 8.0]]]]), (1, 5))
+        tensor([[3.8000]])
+    """
+    _check_maps('cam', cam, ndim=4)
+    weights = []
+    for cells, pixels in zip(cam.shape[-2:], size):
+        basis = torch.eye(cells, dtype=cam.dtype, device=cam.device)[None]
+        resized = F.interpolate(basis, pixels, mode='linear', align_corners=True)
+        weights.append(resized.mean(dim=2)[0])
+    return torch.einsum('bchw,h,w->bc', cam, *weights)
 
 
 def competing_cam(cam: Tensor, eps: float = EPS) -> Tensor:

@@ -114,7 +114,9 @@ class EquivariantTransform:
         )
 
 
-def equivariance_loss(cam: Tensor, cam_transformed: Tensor) -> Tensor:
+def equivariance_loss(
+    cam: Tensor, cam_transformed: Tensor, *, absent: int = 0
+) -> Tensor:
     """Measure how far two CAMs of one image differ (SEAM's ER loss).
 
     Args:
@@ -122,6 +124,8 @@ def equivariance_loss(cam: Tensor, cam_transformed: Tensor) -> Tensor:
             (B, C, H, W); absent classes are zero and count.
         cam_transformed: Foreground CAM of the transformed image, shape
             (B, C, H, W).
+        absent: Channels left out because both sides are zero there; they count in
+            the mean.
 
     Returns:
         Mean absolute difference over everything; both sides receive gradients.
@@ -134,11 +138,12 @@ def equivariance_loss(cam: Tensor, cam_transformed: Tensor) -> Tensor:
         tensor(1.)
     """
     _check_pair(cam, cam_transformed)
-    return (cam - cam_transformed).abs().mean()
+    share = cam.shape[1] / (cam.shape[1] + absent)
+    return (cam - cam_transformed).abs().mean() * share
 
 
 def equivariant_cross_loss(
-    refined: Tensor, target: Tensor, *, ratio: float = 0.2
+    refined: Tensor, target: Tensor, *, ratio: float = 0.2, absent: int = 0
 ) -> Tensor:
     """Compare a refined CAM with the plain CAM of the other view (SEAM's ECR loss).
 
@@ -151,6 +156,8 @@ def equivariant_cross_loss(
         target: Plain CAM of the other view with its background in channel 0,
             shape (B, K, H, W); never gets a gradient.
         ratio: Part of the K H W entries of every sample that is kept, in (0, 1].
+        absent: Channels left out because both sides are zero there; they count
+            among the entries, but cost nothing.
 
     Returns:
         Mean of the kept absolute differences.
@@ -168,12 +175,13 @@ def equivariant_cross_loss(
     if not 0 < ratio <= 1:
         raise ValueError(f'ratio must be in (0, 1], got {ratio}')
     difference = (max_onehot(target.detach()) - refined).abs().flatten(1)
-    kept = int(difference.shape[1] * ratio)
+    entries = difference.shape[1] // refined.shape[1] * (refined.shape[1] + absent)
+    kept = int(entries * ratio)
     if kept == 0:
-        raise ValueError(
-            f'ratio {ratio} keeps none of the {difference.shape[1]} entries'
-        )
-    return difference.topk(kept, dim=1, sorted=False).values.mean()
+        raise ValueError(f'ratio {ratio} keeps none of the {entries} entries')
+    if kept < difference.shape[1]:
+        difference = difference.topk(kept, dim=1, sorted=False).values
+    return difference.sum() / (kept * len(difference))
 
 
 def max_onehot(cam: Tensor) -> Tensor:

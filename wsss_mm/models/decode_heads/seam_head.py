@@ -12,6 +12,7 @@ from wsss_mm.functional import (
     min_pool_loss,
     pixel_correlation,
     tag_loss,
+    upsampled_mean,
     with_background,
 )
 from wsss_mm.models.data_preprocessors import View
@@ -23,6 +24,11 @@ from .cam_head import CAMHead, Features, stack_image_labels
 def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize maps to the network's input, shape (B, *, H, W)."""
     return F.interpolate(cam, size, mode='bilinear', align_corners=True)
+
+
+def pick(cam: Tensor, index: Tensor) -> Tensor:
+    """Take some channels of each sample: (B, C, h, w) and (B, n) to (B, n, h, w)."""
+    return cam.gather(1, index[:, :, None, None].expand(-1, -1, *cam.shape[-2:]))
 
 
 @MODELS.register_module()
@@ -100,18 +106,25 @@ class SEAMHead(CAMHead):
     def loss(
         self, features: dict[str, Features], views: dict[str, View], data_samples: list
     ) -> dict[str, Tensor]:
-        """Compute the four losses of SEAM from the two views."""
+        """Compute the four losses of SEAM from the two views.
+
+        Maps of absent classes are zero in all but the tag loss, so only as many
+        channels are resized as the batch's richest image has classes.
+        """
         labels = stack_image_labels(data_samples, self.num_classes - 1)
-        present = labels[:, :, None, None]
+        count = max(1, int(labels.sum(dim=1).max()))
+        index = labels.argsort(dim=1, descending=True, stable=True)[:, :count]
+        present = labels.gather(1, index)[:, :, None, None]
         cams: dict[str, Tensor] = {}
         refined: dict[str, Tensor] = {}
         cls, min_pool = [], []
         for name, view in views.items():
             size = (view.image.shape[-2], view.image.shape[-1])
             raw = self(features[name])
-            cam = upsample(raw, size)[:, 1:]
-            rv = upsample(self.refine(raw, features[name]), size)
-            cls.append(tag_loss(cam.mean(dim=(2, 3)), labels))
+            rv = self.refine(raw, features[name])
+            cls.append(tag_loss(upsampled_mean(raw[:, 1:], size), labels))
+            cam = upsample(pick(raw[:, 1:], index), size)
+            rv = upsample(torch.cat([rv[:, :1], pick(rv[:, 1:], index)], dim=1), size)
             min_pool.append(min_pool_loss(rv[:, 1:] * present))
             # Both views are compared in the transformed view's frame.
             if name == 'full':
@@ -121,18 +134,20 @@ class SEAMHead(CAMHead):
                 cam, rv = max_norm(cam), max_norm(rv)
             cams[name] = cam * present
             refined[name] = rv * F.pad(present, (0, 0, 0, 0, 1, 0), value=1.0)
-        er = equivariance_loss(cams['full'], cams['transformed'])
+        absent = self.num_classes - 1 - count
+        er = equivariance_loss(cams['full'], cams['transformed'], absent=absent)
         target = {name: with_background(cam) for name, cam in cams.items()}
-        ecr = equivariant_cross_loss(
-            refined['full'], target['transformed'], ratio=self.ecr_ratio
-        ) + equivariant_cross_loss(
-            refined['transformed'], target['full'], ratio=self.ecr_ratio
-        )
+        ecr = [
+            equivariant_cross_loss(
+                refined[one], target[other], ratio=self.ecr_ratio, absent=absent
+            )
+            for one, other in (('full', 'transformed'), ('transformed', 'full'))
+        ]
         return {
             'loss_cls': torch.stack(cls).mean(),
             'loss_min_pool': self.min_pool_weight * torch.stack(min_pool).mean(),
             'loss_er': self.er_weight * er,
-            'loss_ecr': self.ecr_weight * ecr,
+            'loss_ecr': self.ecr_weight * torch.stack(ecr).sum(),
         }
 
     def predict(
