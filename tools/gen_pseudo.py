@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS
 
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.engine.launch import (
+    OptionsAction,
     load_config,
     load_weights,
     prepare_launcher,
@@ -45,7 +46,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override config values: key=value, nested keys as a.b=value',
     )
     parser.add_argument(

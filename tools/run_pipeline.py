@@ -9,7 +9,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from wsss_mm.engine.launch import load_config, readable_errors
+from wsss_mm.engine.launch import (
+    has_masks,
+    load_config,
+    parse_options,
+    readable_errors,
+)
 from wsss_mm.engine.pipeline import Stage, run_stages, segmenter_config
 from wsss_mm.io.atomic import atomic_write
 
@@ -36,8 +41,10 @@ def parse_args() -> argparse.Namespace:
 
 def masks_of(cfg: Config) -> tuple[Path, Path] | None:
     """Locate the true masks and the list of the evaluation split, if there are any."""
+    if not has_masks(cfg, 'val'):
+        return None
     data = cfg.val_dataloader.dataset
-    folder = data.data_prefix.get('seg_map_path')
+    folder = (data.get('data_prefix') or {}).get('seg_map_path')
     if folder is None:
         return None
     root = Path(data.get('data_root') or '')
@@ -98,36 +105,38 @@ def cam_stages(cfg: Config, args: argparse.Namespace, folder: Path) -> list[Stag
 def segmenter_stages(args: argparse.Namespace, folder: Path) -> list[Stage]:
     """List the stages that retrain a segmenter from the masks and test it."""
     config = str(segmenter_config(args.config, args.segmenter))
-    cfg = load_config(config)
+    cfg = load_config(config, parse_options(args.segmenter_options))
     masks, network = str((folder / 'masks').resolve()), str(folder / 'segmenter')
     data = f'train_dataloader.dataset.data_prefix.seg_map_path={masks}'
     options = ('--cfg-options', data, *args.segmenter_options)
-    metric = (
-        'test_evaluator.0'
-        if isinstance(cfg.test_evaluator, list)
-        else ('test_evaluator')
+    train = Stage(
+        'train_segmenter',
+        ('train.py', config, '--work-dir', network, *options),
+        resume=('--resume',),
     )
-    return [
-        Stage(
-            'train_segmenter',
-            ('train.py', config, '--work-dir', network, *options),
-            resume=('--resume',),
+    if cfg.get('test_dataloader') is None:
+        print('no test images are configured: the segmenter is not tested')
+        return [train]
+    figures = ()
+    if has_masks(cfg, 'test'):
+        in_list = isinstance(cfg.test_evaluator, list)
+        metric = 'test_evaluator.0' if in_list else 'test_evaluator'
+        figures = (f'{metric}.output_json={folder / "segmentation.json"}',)
+    test = Stage(
+        'test_segmenter',
+        (
+            *('test.py', config, network, '--work-dir', network, '--tta'),
+            *('--out', str(folder / 'predictions'), *options, *figures),
         ),
-        Stage(
-            'test_segmenter',
-            (
-                *('test.py', config, network, '--work-dir', network, '--tta'),
-                *('--out', str(folder / 'predictions'), *options),
-                f'{metric}.output_json={folder / "segmentation.json"}',
-            ),
-        ),
-    ]
+    )
+    return [train, test]
 
 
 def main() -> None:
     args = parse_args()
     with readable_errors():
-        cfg = load_config(args.config, work_dir=args.work_dir)
+        options = parse_options(args.cfg_options)
+        cfg = load_config(args.config, options, work_dir=args.work_dir)
         folder = Path(cfg.work_dir)
         stages = cam_stages(cfg, args, folder) + segmenter_stages(args, folder)
         seconds = run_stages(stages, folder)

@@ -3,10 +3,11 @@
 import argparse
 import os
 
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from wsss_mm.engine.launch import (
+    OptionsAction,
+    drop_metrics_of_masks,
     load_config,
     load_weights,
     prepare_launcher,
@@ -27,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override config values: key=value, nested keys as a.b=value',
     )
     parser.add_argument(
@@ -44,6 +45,7 @@ def main() -> None:
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         prepare_launcher(cfg, args.launcher)
+        drop_metrics_of_masks(cfg)
         if args.tta:
             cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
             cfg.model = dict(cfg.tta_model, module=cfg.model)

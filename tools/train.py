@@ -3,10 +3,15 @@
 import argparse
 import os
 
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 
-from wsss_mm.engine.launch import load_config, prepare_launcher, readable_errors
+from wsss_mm.engine.launch import (
+    OptionsAction,
+    drop_metrics_of_masks,
+    load_config,
+    prepare_launcher,
+    readable_errors,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override config values: key=value, nested keys as a.b=value',
     )
     parser.add_argument(
@@ -39,6 +44,7 @@ def main() -> None:
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         prepare_launcher(cfg, args.launcher)
+        drop_metrics_of_masks(cfg)
         cfg.resume = args.resume
         if args.amp:
             cfg.optim_wrapper.type = 'AmpOptimWrapper'

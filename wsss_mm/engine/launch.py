@@ -1,21 +1,54 @@
 """What the command-line tools share: configs, launchers, weights, error messages."""
 
+import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.distributed
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
+METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
+
+
+class OptionsAction(DictAction):
+    """Read ``key=value`` pairs; an argument of another form is a usage error."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the pairs as a dict."""
+        bad = [pair for pair in values if '=' not in pair]
+        if bad:
+            raise argparse.ArgumentError(self, f'{bad[0]!r} is no key=value')
+        super().__call__(parser, namespace, values, option_string)
+
+
+def parse_options(pairs: Sequence[str]) -> dict:
+    """Read ``key=value`` pairs as the tools' ``--cfg-options`` does.
+
+    Raises:
+        ValueError: If an argument has another form.
+    """
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument('options', nargs='*', action=OptionsAction)
+    try:
+        return parser.parse_args(list(pairs)).options or {}
+    except argparse.ArgumentError as error:
+        raise ValueError(str(error)) from error
 
 
 @contextmanager
@@ -49,6 +82,36 @@ def load_config(
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
+
+
+def has_masks(cfg: Config, split: str) -> bool:
+    """Tell whether true masks are configured for a split ('val' or 'test')."""
+    loader = cfg.get(f'{split}_dataloader')
+    if loader is None:
+        return False
+    prefix = loader.dataset.get('data_prefix')
+    return prefix is None or prefix.get('seg_map_path') is not None
+
+
+def drop_metrics_of_masks(cfg: Config) -> None:
+    """Take out the metrics that need true masks where none are configured.
+
+    A split whose ``data_prefix.seg_map_path`` is None keeps its other metrics.
+    Validation without a metric is left out, testing still predicts.
+    """
+    for split in ('val', 'test'):
+        if cfg.get(f'{split}_dataloader') is None or has_masks(cfg, split):
+            continue
+        evaluator = cfg.get(f'{split}_evaluator') or []
+        metrics = evaluator if isinstance(evaluator, list) else [evaluator]
+        kept = [m for m in metrics if m['type'] not in METRICS_OF_MASKS]
+        if len(kept) < len(metrics):
+            print(f'no true masks are configured for {split}: mIoU is not computed')  # noqa: T201
+        if kept or split == 'test':
+            cfg[f'{split}_evaluator'] = kept or dict(type='Evaluator', metrics=[])
+            continue
+        for key in ('dataloader', 'cfg', 'evaluator'):
+            cfg[f'val_{key}'] = None
 
 
 def prepare_launcher(cfg: Config, launcher: str) -> None:
@@ -90,8 +153,14 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
             'a file that torch.save wrote with tensors and plain values. Of our own '
             'runs take the published <name>-<hash>.pth'
         ) from error
-    weights = checkpoint.get('state_dict', checkpoint)
-    if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
+    weights = checkpoint
+    if isinstance(checkpoint, dict):
+        weights = checkpoint.get('state_dict', checkpoint)
+    if (
+        not isinstance(weights, dict)
+        or not weights
+        or not all(isinstance(v, torch.Tensor) for v in weights.values())
+    ):
         raise ValueError(f'{path}: holds no state dict of tensors')
     return weights
 

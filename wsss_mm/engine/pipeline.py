@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wsss_mm.io.atomic import atomic_write
 
-TOOLS = Path('tools')
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 PROGRESS = re.compile(r'(Iter|Epoch)\((train|val|test)\).*eta: \S+')
 
 
@@ -102,8 +102,22 @@ def follow(command: Sequence[str], log: Path, *, prefix: str | None) -> int:
 
 
 def run_stages(stages: Sequence[Stage], folder: Path) -> dict[str, float]:
-    """Run stages in order and report the seconds of each."""
+    """Run stages in order and report the seconds of each.
+
+    Raises:
+        ValueError: If a stage fails, or one is done although an earlier one is not:
+            its result would be of another run.
+    """
     seconds = {}
+    done = [(folder / f'{stage.name}.done.json').is_file() for stage in stages]
+    if False in done and True in done[done.index(False) :]:
+        early = done.index(False)
+        late = done.index(True, early)
+        raise ValueError(
+            f'{folder}: stage {stages[late].name} is done but {stages[early].name}, '
+            'which comes before it, is not; choose another --work-dir, or delete '
+            f'{stages[late].name}.done.json together with what the stage made'
+        )
     for number, stage in enumerate(stages, 1):
         print(f'[{number}/{len(stages)}] {stage.name}', flush=True)  # noqa: T201
         seconds[stage.name] = run_stage(stage, folder)

@@ -1,5 +1,6 @@
 """Write CAMs and pseudo masks from inside a test or validation loop."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -52,6 +53,10 @@ class PseudoLabelHook(Hook):
                 f'{self.out_dir}: cannot be made a folder ({error.strerror}); '
                 'choose another output folder'
             ) from error
+        if not os.access(self.out_dir, os.W_OK):
+            raise ValueError(
+                f'{self.out_dir}: cannot be written to; choose another output folder'
+            )
 
     def before_test(self, runner: Runner) -> None:
         """Start the progress bar."""
@@ -80,6 +85,11 @@ class PseudoLabelHook(Hook):
         """Save one prediction; the mask comes last and marks the image as done."""
         name = sample.metainfo['img_id']
         if self.save_cams:
+            if 'image_labels' not in sample:
+                raise ValueError(
+                    f'{sample.metainfo.get("img_path", name)}: no image tags; pseudo '
+                    "labels are made of the tags' classes, give the dataset its tags"
+                )
             classes = sample.image_labels.nonzero().flatten()
             save_cam(
                 self.out_dir / CAM_FOLDER / f'{name}.npz',
