@@ -124,7 +124,7 @@ def test_voc_mini(root, shared):
     cfg = load(root, 'voc_mini', folder)
     train = DATASETS.build(cfg.train_dataloader.dataset)
     assert len(train) == 518
-    assert train[0]['inputs'].shape == (3, 256, 256)
+    assert train[0]['inputs'].shape == (3, 224, 224)
     truth = DATASETS.build(cfg.val_dataloader.dataset)[0]['data_samples'].gt_sem_seg
     assert set(np.unique(truth.data)) <= {*range(21), 255}
 

@@ -236,3 +236,16 @@ def test_other_class_counts_are_refused(features, views, make_sample):
     samples = [make_sample([1, 0]), make_sample([0, 1])]
     with pytest.raises(ValueError, match=r'pond\.jpg: tags over 2 .*num_classes=4'):
         build().loss(features, views, samples)
+
+
+def test_the_classifier_of_a_plain_cam_head_loads():
+    plain = MODELS.build(dict(type='CAMHead', in_channels=6, num_classes=4))
+    head = build()
+    weights = plain.state_dict()
+    head.load_state_dict(weights)
+    assert torch.equal(head.classifier.weight[1:], plain.classifier.weight)
+    assert not head.classifier.weight[0].any()
+    assert weights['classifier.weight'].shape == (3, 6, 1, 1)
+    head.load_state_dict(build(num_classes=4).state_dict())
+    with pytest.raises(RuntimeError, match='size mismatch'):
+        head.load_state_dict(build(num_classes=6).state_dict())

@@ -53,8 +53,7 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-# CAMs are scored on train. Without masks, set seg_map_path to None and take the
-# evaluators out.
+# CAMs are scored on train. Without masks, set seg_map_path to None.
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -70,5 +69,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='VOCIoUMetric')
+val_evaluator = [dict(type='VOCIoUMetric'), dict(type='TagMAPMetric')]
 test_evaluator = val_evaluator
