@@ -12,6 +12,7 @@ from wsss_mm.engine.launch import (
     load_weights,
     prepare_launcher,
     readable_errors,
+    start_from_nothing,
 )
 
 
@@ -45,6 +46,8 @@ def main() -> None:
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         prepare_launcher(cfg, args.launcher)
+        cfg.load_from = None  # what training started from
+        start_from_nothing(cfg)
         drop_metrics_of_masks(cfg)
         if args.tta:
             cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
