@@ -108,7 +108,6 @@ def main() -> None:
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         prepare_launcher(cfg, args.launcher)
-        cfg.load_from = None  # what training started from
         start_from_nothing(cfg)
         out = Path(args.out or cfg.work_dir)
         cfg = prepare(cfg, args, out)
