@@ -19,6 +19,8 @@ endif
 
 export PYTHONPATH := $(CURDIR)
 export MPLBACKEND := Agg
+# Pure-Python mmcv warns at every start about an operator that nothing here uses.
+export PYTHONWARNINGS := ignore:Fail to import:UserWarning
 
 .PHONY: help env test lint demo clean
 
