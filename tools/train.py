@@ -11,6 +11,7 @@ from wsss_mm.engine.launch import (
     load_config,
     prepare_launcher,
     readable_errors,
+    start_from,
 )
 
 
@@ -45,7 +46,7 @@ def main() -> None:
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         prepare_launcher(cfg, args.launcher)
         drop_metrics_of_masks(cfg)
-        cfg.resume = args.resume
+        start_from(cfg, resume=args.resume)
         if args.amp:
             cfg.optim_wrapper.type = 'AmpOptimWrapper'
             cfg.optim_wrapper.loss_scale = 'dynamic'
