@@ -1,0 +1,138 @@
+"""Every config that is shipped parses, builds, and fits its dataset."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+import wsss_mm.models  # noqa: F401
+from wsss_mm.registry import DATASETS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+LEAVES = sorted(
+    path.relative_to(CONFIGS).as_posix()
+    for path in CONFIGS.rglob('*.py')
+    if '_base_' not in path.parts
+)
+SMALL = [name for name in LEAVES if 'r18_synth' in name or 'mbv2' in name]
+
+
+def load(name):
+    init_default_scope('mmseg')
+    return Config.fromfile(CONFIGS / name)
+
+
+def trains_from_tags(cfg):
+    return cfg.model.type == 'CAMEncoderDecoder'
+
+
+def build_without_pretrained(cfg):
+    cfg.model.backbone.init_cfg = None
+    return MODELS.build(cfg.model)
+
+
+def test_there_are_configs_of_every_kind():
+    assert len(LEAVES) >= 15
+    assert len(SMALL) >= 8
+    assert {name.split('/')[0] for name in LEAVES} >= {'cam', 'seam', 'supervised'}
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_its_parts_exist_and_fit(name):
+    cfg = load(name)
+    with torch.device('meta'):
+        model = build_without_pretrained(cfg)
+    classes = DATASETS.get(cfg.dataset_type).METAINFO['classes']
+    assert model.decode_head.num_classes == len(classes) == cfg.num_classes
+    assert {'img_path'} <= set(cfg.train_dataloader.dataset.data_prefix)
+    for split in ('train', 'val', 'test'):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        assert dataset.type == cfg.dataset_type
+        for step in dataset.pipeline:
+            TRANSFORMS.build(step)
+    for step in cfg.tta_pipeline:
+        TRANSFORMS.build(step)
+    assert MODELS.get(cfg.tta_model.type) is not None
+    for schedule in cfg.param_scheduler:
+        assert PARAM_SCHEDULERS.get(schedule.type) is not None
+    # The last schedule ends with the training, or one step behind.
+    assert cfg.param_scheduler[-1].end - cfg.train_cfg.max_iters in (0, 1)
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_only_retraining_and_evaluation_name_masks(name):
+    cfg = load(name)
+    data = cfg.train_dataloader.dataset
+    steps = [step.type for step in data.pipeline]
+    assert 'LoadEvaluationMask' not in steps
+    if trains_from_tags(cfg):
+        assert data.data_prefix.seg_map_path is None
+        assert data.tags is not None
+        assert data.get('tag_source') != 'masks'
+        assert 'LoadTrainingMask' not in steps
+        # Tags reach CAM inference too; nothing true does.
+        assert cfg.test_dataloader.dataset.tags == data.tags
+    else:
+        assert 'LoadTrainingMask' in steps
+        truth = cfg.val_dataloader.dataset.data_prefix.seg_map_path
+        trained_on = data.data_prefix.seg_map_path
+        supervised = name.startswith('supervised/')
+        assert (trained_on == truth) is supervised
+        if not supervised:
+            assert trained_on == cfg.pseudo_masks
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_a_test_image_is_never_trained_on(name):
+    cfg = load(name)
+    trained = cfg.train_dataloader.dataset.ann_file
+    assert trained.endswith('/trainaug.txt')
+    expected = 'train.txt' if trains_from_tags(cfg) else 'val.txt'
+    for split in ('val', 'test'):
+        assert Path(cfg[f'{split}_dataloader'].dataset.ann_file).name == expected
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_a_step_forward_and_back(name):
+    torch.manual_seed(0)
+    cfg = load(name)
+    model = build_without_pretrained(cfg)
+    model.init_weights()
+    model.train()
+    samples = []
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        sample = SegDataSample(
+            metainfo=dict(img_path='a.jpg', ori_shape=(64, 64), img_shape=(64, 64))
+        )
+        labels = torch.zeros(cfg.num_classes - 1)
+        labels[rng.choice(cfg.num_classes - 1, 2, replace=False)] = 1
+        sample.image_labels = labels
+        mask = torch.from_numpy(rng.integers(0, cfg.num_classes, (1, 64, 64)))
+        sample.gt_sem_seg = PixelData(data=mask)
+        samples.append(sample)
+    data = dict(inputs=list(torch.randn(2, 3, 64, 64)), data_samples=samples)
+    losses = model(**model.data_preprocessor(data, True), mode='loss')
+    total, _ = model.parse_losses(losses)
+    assert torch.isfinite(total)
+    assert total > 0
+    total.backward()
+    for parameter, weight in model.named_parameters():
+        assert (weight.grad is not None) == weight.requires_grad, parameter
+    last = list(model.decode_head.parameters())[-1]
+    assert last.grad.any()
+    model.eval()
+    with torch.no_grad():
+        found = model.test_step(data)
+    for sample in found:
+        mask = sample.pred_sem_seg.data
+        assert mask.shape == (1, 64, 64)
+        assert 0 <= mask.min() <= mask.max() < cfg.num_classes
+        if trains_from_tags(cfg):
+            allowed = {0, *(sample.image_labels.nonzero().flatten() + 1).tolist()}
+            assert set(mask.unique().tolist()) <= allowed
