@@ -36,6 +36,22 @@ def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
     assert files(again) == files(folder)
 
 
+@pytest.mark.parametrize('processes', [1, 3])
+def test_the_bytes_do_not_depend_on_the_processes(folder, tmp_path, processes):
+    again = write_synth_voc(tmp_path / 'again', **SMALL, processes=processes)
+    assert files(again) == files(folder)
+
+
+def test_an_error_in_another_process_is_passed_on(tmp_path, monkeypatch):
+    def fail(seed, index, *, size):
+        raise OSError(28, f'no space for image {index}')
+
+    monkeypatch.setattr(synth_voc, 'draw_image', fail)
+    with pytest.raises(OSError, match='no space for image 0'):
+        write_synth_voc(tmp_path / 'data', **SMALL, processes=2)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_seed_gives_other_images():
     assert not np.array_equal(
         draw_image(0, 0).mask, draw_image(1, 0).mask
@@ -163,13 +179,14 @@ def test_a_foreign_folder_is_refused(tmp_path):
         write_synth_voc(tmp_path, **SMALL)
 
 
-def test_an_interrupted_run_leaves_nothing(tmp_path):
+@pytest.mark.parametrize('processes', [1, 2])
+def test_an_interrupted_run_leaves_nothing(tmp_path, processes):
     def stop(done, total):
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_synth_voc(tmp_path / 'data', **SMALL, report=stop)
+        write_synth_voc(tmp_path / 'data', **SMALL, processes=processes, report=stop)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,6 +203,7 @@ def test_an_unwritable_place_is_refused(tmp_path):
         (dict(val=0), 'at least one'),
         (dict(seed=-1), 'seed of 0 or more'),
         (dict(size=20), 'at least 64'),
+        (dict(processes=0), 'at least one process'),
     ],
 )
 def test_numbers_out_of_range_are_refused(tmp_path, wrong, match):

@@ -20,6 +20,8 @@ BODIES = ('ellipse', 'superellipse', 'polygon', 'blob', 'limbed')
 FILLS = ('speckle', 'weave', 'scales')
 BACKGROUNDS = ('clouds', 'stripes', 'checker', 'gradient', 'cells')
 SUPERSAMPLE = 2
+# No figure of a part, the corners of the grid included, goes this far from its centre.
+FARTHEST = 1.25
 
 
 @dataclass(frozen=True)
@@ -159,14 +161,14 @@ def body_mask(kind: str, u: Array, v: Array, rng: np.random.Generator) -> Mask:
         if rng.random() < 0.5:
             return u2 * u2 + v2 * v2 < 0.95
         return u2 * u2 * u2 + v2 * v2 * v2 < 0.95
-    radius = np.hypot(u, v)
-    angle = np.arctan2(v, u)
     if kind == 'polygon':
+        radius, angle = np.hypot(u, v), np.arctan2(v, u)
         sector = 2 * np.pi / int(rng.integers(4, 8))
         turned = np.mod(angle + rng.uniform(0, sector), sector)
         reach = radius * np.cos(turned - sector / 2)
         return np.asarray(reach < np.cos(sector / 2) * 1.1)
     if kind == 'blob':
+        radius, angle = np.hypot(u, v), np.arctan2(v, u)
         waves = [
             rng.uniform(0.04, 0.13) * np.cos(k * angle + rng.uniform(0, 2 * np.pi))
             for k in (2, 3, 5)
@@ -234,6 +236,13 @@ def part_figure(kind: str, x: Array, y: Array) -> tuple[Mask, Mask]:
     return disc & (np.hypot(x - 0.5, y) > 0.72), nothing
 
 
+def neighbourhood(x: Array, y: Array) -> tuple[slice, slice]:
+    """Find the rows and columns that a part can reach, from unturned coordinates."""
+    rows = np.flatnonzero(np.abs(y[:, 0]) < FARTHEST)
+    columns = np.flatnonzero(np.abs(x[0]) < FARTHEST)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 def part_colour(kind: str, rng: np.random.Generator) -> Array:
     """Draw the paint typical of a class part, shape (3,): strong, of its own hue."""
     hue = PARTS.index(kind) / len(PARTS) + rng.uniform(-0.035, 0.035)
@@ -278,11 +287,15 @@ def draw_object(
     y, x = fine_grid(shape)
     dy, dx = (y - y.flat[at]) / radius, (x - x.flat[at]) / radius
     turn = rng.uniform(-0.4, 0.4)
-    px, py = (
+    figure, ground, disc = np.zeros((3, *body.shape), bool)
+    near = neighbourhood(dx, dy)
+    dx, dy = dx[near], dy[near]
+    figure[near], ground[near] = part_figure(
+        part,
         np.cos(turn) * dx + np.sin(turn) * dy,
         np.cos(turn) * dy - np.sin(turn) * dx,
     )
-    figure, ground = part_figure(part, px, py)
+    disc[near] = np.hypot(dx, dy) < 1
 
     base = 0.15 + 0.75 * contrasting(behind, rng, least=0.5)
     colour = draw_fill(shape, base, rng)
@@ -292,7 +305,7 @@ def draw_object(
         colour = colour + (paint - colour) * coverage_of(marks)[..., None]
     return Shape(
         coverage=coverage_of(body | figure | ground),
-        part=coverage_of(np.hypot(dx, dy) < 1) > 0.5,
+        part=coverage_of(disc) > 0.5,
         part_area=float(np.pi * radius**2),
         colour=colour,
         whole_area=float(whole),

@@ -13,10 +13,12 @@ Note:
 
 import csv
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsss_mm.datasets.parallel import map_ordered
 from wsss_mm.datasets.synth_drawing import PARTS, Shape, draw_background, draw_object
 
 CLASSES = ('background', *PARTS)
@@ -32,6 +35,7 @@ VERSION = 2
 IGNORE = 255
 JPEG_QUALITY = 95
 SMALLEST_SIZE = 64
+PREFIX = 'synth_'
 
 
 def voc_palette(count: int) -> list[list[int]]:
@@ -182,6 +186,7 @@ def write_synth_voc(
     val: int,
     seed: int = 0,
     size: int = 128,
+    processes: int | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a dataset in the VOC layout, or leave a finished one as it is.
@@ -195,6 +200,8 @@ def write_synth_voc(
         val: Images of the list `val`.
         seed: Seed of the whole dataset.
         size: Long side of the images in pixels.
+        processes: How many draw side by side; None takes one per processor. The
+            files do not depend on it.
         report: Called with the images done and their total.
 
     Raises:
@@ -202,23 +209,27 @@ def write_synth_voc(
             other than this dataset, or cannot be written.
     """
     check_numbers(train, val, seed, size)
+    if processes is None:
+        processes = os.cpu_count() or 1
+    if processes < 1:
+        raise ValueError(f'processes={processes}: give at least one process')
     out = Path(out)
     wanted = dict(version=VERSION, train=train, val=val, seed=seed, size=size)
     if is_finished(out, wanted):
         return out
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
     except OSError as error:
         raise ValueError(
             f'cannot write {out}: {error.strerror}; give a folder you may write to'
         ) from error
     try:
-        fill_folder(partial, wanted, report)
-        partial.chmod(0o755)
-        partial.replace(out)
+        fill_folder(unfinished, wanted, processes, report)
+        unfinished.chmod(0o755)
+        unfinished.replace(out)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return out
 
 
@@ -255,6 +266,7 @@ def is_finished(out: Path, wanted: dict[str, int]) -> bool:
 def fill_folder(
     folder: Path,
     wanted: dict[str, int],
+    processes: int,
     report: Callable[[int, int], None] | None,
 ) -> None:
     """Generate every file of the dataset, lists and manifest last."""
@@ -264,14 +276,13 @@ def fill_folder(
     train, val = wanted['train'], wanted['val']
     extra = -(-train // 3)
     total = train + extra + val
-    ids = [f'synth_{index:06d}' for index in range(total)]
+    ids = [f'{PREFIX}{index:06d}' for index in range(total)]
     rows = []
-    for index, name in enumerate(ids):
-        drawn = draw_image(wanted['seed'], index, size=wanted['size'])
-        write_image(folder, name, drawn)
-        rows.append((name, ' '.join(drawn.tags)))
+    draw = partial(draw_file, folder=folder, seed=wanted['seed'], size=wanted['size'])
+    for name, tags in zip(ids, map_ordered(draw, ids, processes)):
+        rows.append((name, ' '.join(tags)))
         if report is not None:
-            report(index + 1, total)
+            report(len(rows), total)
     with (folder / 'image_labels.csv').open('w', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerows([('image_id', 'labels'), *rows])
@@ -280,6 +291,13 @@ def fill_folder(
         path = folder / 'ImageSets/Segmentation' / f'{name}.txt'
         path.write_text(''.join(f'{member}\n' for member in members))
     (folder / MANIFEST).write_text(json.dumps(wanted) + '\n')
+
+
+def draw_file(name: str, *, folder: Path, seed: int, size: int) -> tuple[str, ...]:
+    """Draw and write the image of an id; give its tags."""
+    drawn = draw_image(seed, int(name.removeprefix(PREFIX)), size=size)
+    write_image(folder, name, drawn)
+    return drawn.tags
 
 
 def write_image(folder: Path, name: str, drawn: SynthImage) -> None:
