@@ -1,0 +1,142 @@
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+
+import wsss_mm.models  # noqa: F401
+from wsss_mm.datasets.synth_voc import write_synth_voc
+from wsss_mm.io.mask_file import load_mask
+from wsss_mm.registry import DATASETS, MODELS
+
+
+@pytest.fixture(scope='module')
+def folder(root, tmp_path_factory):
+    """A tiny dataset, a thin network's config and two checkpoints of it."""
+    folder = tmp_path_factory.mktemp('gen_pseudo')
+    data = write_synth_voc(folder / 'data', train=3, val=1, size=64)
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(root / 'configs/cam/cam_r18_synth.py')
+    options = {
+        'model.backbone.stem_channels': 4,
+        'model.backbone.base_channels': 4,
+        'model.decode_head.in_channels': 32,
+        'load_from': str(folder / 'other.pth'),
+        'work_dir': str(folder / 'work'),
+    }
+    for split in ('train', 'val', 'test'):
+        loader = f'{split}_dataloader'
+        options[f'{loader}.dataset.data_root'] = str(data)
+        options[f'{loader}.num_workers'] = 0
+        options[f'{loader}.persistent_workers'] = False
+    cfg.merge_from_dict(options)
+    cfg.dump(folder / 'thin.py')
+    for seed, name in enumerate(('net', 'other')):
+        torch.manual_seed(seed)
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+        torch.save(model.state_dict(), folder / f'{name}.pth')
+    return folder
+
+
+@pytest.fixture
+def generate(root, folder, tmp_path, monkeypatch, capsys):
+    """Run the tool; give what it printed."""
+    path = root / 'tools/gen_pseudo.py'
+    spec = importlib.util.spec_from_file_location('gen_pseudo', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(*arguments):
+        argv = [path, folder / 'thin.py', folder / 'net.pth', '--out', tmp_path]
+        monkeypatch.setattr(sys, 'argv', [str(a) for a in (*argv, *arguments)])
+        module.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def names_of(folder, split):
+    path = folder / f'data/ImageSets/Segmentation/{split}.txt'
+    return path.read_text().split()
+
+
+def stems(folder):
+    return sorted(path.stem for path in folder.iterdir())
+
+
+def predict(folder, checkpoint, **test_cfg):
+    """Predict the masks of the training images at one scale."""
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(folder / 'thin.py')
+    cfg.model.test_cfg.update(test_cfg)
+    model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(torch.load(folder / checkpoint, weights_only=True))
+    data = cfg.test_dataloader.dataset
+    data.ann_file = cfg.train_dataloader.dataset.ann_file
+    masks = {}
+    for item in DATASETS.build(data):
+        with torch.no_grad():
+            (sample,) = model.test_step(pseudo_collate([item]))
+        masks[sample.img_id] = sample.pred_sem_seg.data[0].numpy()
+    return masks
+
+
+def test_the_checkpoint_decides_and_not_what_it_was_trained_from(
+    generate, folder, tmp_path
+):
+    expected = predict(folder, 'net.pth')
+    other = predict(folder, 'other.pth')
+    assert any((expected[name] != other[name]).any() for name in expected)
+    generate('--single-scale')
+    assert stems(tmp_path / 'masks') == sorted(expected)
+    for name, mask in expected.items():
+        assert np.array_equal(load_mask(tmp_path / f'masks/{name}.png'), mask)
+
+
+def test_all_scales_by_default_and_only_what_is_missing(generate, folder, tmp_path):
+    names = names_of(folder, 'trainaug')
+    assert f'0 of {len(names)} images are done' in generate()
+    assert stems(tmp_path / 'masks') == stems(tmp_path / 'cams') == sorted(names)
+    single = predict(folder, 'net.pth')
+    found = {name: load_mask(tmp_path / f'masks/{name}.png') for name in names}
+    assert any((found[name] != single[name]).any() for name in names)
+
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.*')}
+    (tmp_path / f'masks/{names[0]}.png').unlink()
+    (tmp_path / f'cams/{names[1]}.npz').unlink()
+    assert f'{len(names) - 2} of {len(names)} images are done' in generate()
+    again = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.*')}
+    redone = {path.stem for path in files if again[path] != files[path]}
+    assert redone == {names[0], names[1]}
+    assert np.array_equal(
+        load_mask(tmp_path / f'masks/{names[0]}.png'), found[names[0]]
+    )
+    assert f'{len(names)} of {len(names)} images are done' in generate()
+
+
+def test_list_threshold_and_masks_alone(generate, folder, tmp_path):
+    split = folder / 'data/ImageSets/Segmentation/val.txt'
+    arguments = ('--single-scale', '--no-cams', '--split', split)
+    generate(*arguments, '--threshold', '0.99')
+    assert [path.name for path in tmp_path.iterdir()] == ['masks']
+    assert stems(tmp_path / 'masks') == names_of(folder, 'val')
+    (mask,) = map(load_mask, (tmp_path / 'masks').iterdir())
+    strict = (mask > 0).mean()
+    generate(*arguments, '--threshold', '0.01', '--overwrite')
+    (mask,) = map(load_mask, (tmp_path / 'masks').iterdir())
+    assert (mask > 0).mean() > strict + 0.1
+
+
+def test_true_masks_are_never_read(generate, folder, tmp_path):
+    truth = folder / 'data/SegmentationClass'
+    truth.rename(folder / 'hidden')
+    try:
+        generate('--single-scale')
+    finally:
+        (folder / 'hidden').rename(truth)
+    assert stems(tmp_path / 'masks') == sorted(names_of(folder, 'trainaug'))
