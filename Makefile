@@ -39,7 +39,7 @@ lint: env ## ruff and mypy
 
 test: lint ## lint, the test suite (JOBS=2 PYTEST_ARGS=...) and the doctests
 	OMP_NUM_THREADS=1 "$(PY)" -m pytest -q --doctest-modules wsss_mm/functional
-	OMP_NUM_THREADS=1 "$(PY)" -m pytest -q -n $(JOBS) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 "$(PY)" -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 demo: env ## tags to report on synthetic images (SEED=0 METHOD=seam)
 	"$(PY)" tools/demo.py $(if $(SEED),--seed $(SEED)) $(if $(METHOD),--method $(METHOD))
