@@ -37,7 +37,7 @@ def test_training_reads_tags_and_no_mask(root, synth):
     finally:
         (synth / 'hidden').rename(synth / 'SegmentationClass')
     assert len(dataset) == 4
-    assert item['inputs'].shape == (3, 128, 128)
+    assert item['inputs'].shape == (3, 112, 112)
     assert item['inputs'].dtype == torch.float32
     assert item['data_samples'].image_labels.shape == (8,)
     assert 'gt_sem_seg' not in item['data_samples']

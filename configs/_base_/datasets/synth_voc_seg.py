@@ -2,7 +2,7 @@
 dataset_type = 'SynthVOCDataset'
 data_root = 'data/synth_voc'
 num_classes = 9  # with the background
-crop_size = (128, 128)
+crop_size = (112, 112)
 # What tools/gen_pseudo.py wrote: an absolute path, or one below data_root. On the
 # command line: train_dataloader.dataset.data_prefix.seg_map_path=...
 pseudo_masks = 'pseudo_masks'
@@ -14,7 +14,7 @@ train_pipeline = [
     dict(
         type='RandomResize',
         scale=(128, 128),
-        ratio_range=(0.75, 1.5),
+        ratio_range=(0.8, 1.3),
         keep_ratio=True,
         interpolation='bicubic',
     ),
