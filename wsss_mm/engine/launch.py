@@ -267,5 +267,13 @@ def latest_weights(work_dir: str | Path) -> Path:
         raise ValueError(
             f'{work_dir}: no checkpoint; train into this folder first (tools/train.py)'
         )
-    published = sorted(Path(work_dir).glob(f'{Path(latest).stem}-*.pth'))
-    return published[-1] if published else Path(latest)
+    written = Path(latest).stat().st_mtime_ns
+    # An older one is that of an earlier training into the same folder.
+    published = [
+        path
+        for path in Path(work_dir).glob(f'{Path(latest).stem}-*.pth')
+        if path.stat().st_mtime_ns >= written
+    ]
+    return max(
+        published, key=lambda path: path.stat().st_mtime_ns, default=Path(latest)
+    )
