@@ -1,0 +1,58 @@
+"""The Slurm scripts hand everything to srun; a stand-in prints what it is given."""
+
+import os
+import subprocess
+
+import pytest
+
+TRAIN = ('slurm_train.sh', ['part', 'job', 'config.py'], 'train.py config.py')
+TEST = ('slurm_test.sh', ['part', 'job', 'c.py', 'w.pth'], 'test.py c.py w.pth')
+
+
+@pytest.fixture
+def run(root, tmp_path):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$PYTHONPATH" "$@"\n')
+    srun.chmod(0o755)
+    kept = {key: value for key, value in os.environ.items() if 'GPUS' not in key}
+    path = f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'
+
+    def call(script, *arguments, **more):
+        return subprocess.run(
+            [str(root / 'tools' / script), *arguments],
+            env={**kept, 'PATH': path, 'PYTHON': 'py', **more},
+            capture_output=True,
+            text=True,
+        )
+
+    return call
+
+
+@pytest.mark.parametrize('script, arguments, command', [TRAIN, TEST])
+@pytest.mark.parametrize('gpus, per_node', [('2', '2'), ('16', '8')])
+def test_srun_gets_the_whole_command(
+    run, root, script, arguments, command, gpus, per_node
+):
+    done = run(
+        script, *arguments, '--cfg-options', 'a=b c', GPUS=gpus, SRUN_ARGS='-t 5 -x n'
+    )
+    assert done.returncode == 0, done.stderr
+    path, *given = done.stdout.splitlines()
+    assert os.path.samefile(path.split(os.pathsep)[0], root)
+    assert given[given.index('-t') :][:4] == ['-t', '5', '-x', 'n']
+    assert {'--partition=part', '--job-name=job', f'--gres=gpu:{per_node}'} < set(given)
+    assert {f'--ntasks={gpus}', f'--ntasks-per-node={per_node}'} < set(given)
+    start = given.index('py')
+    tool, *rest = command.split()
+    assert given[start + 1] == '-u'
+    assert os.path.samefile(given[start + 2], root / 'tools' / tool)
+    tail = ['--launcher', 'slurm', '--cfg-options', 'a=b c']
+    assert given[start + 3 :] == [*rest, *tail]
+
+
+@pytest.mark.parametrize('script, arguments, command', [TRAIN, TEST])
+def test_missing_arguments_are_explained(run, script, arguments, command):
+    done = run(script, *arguments[:-1])
+    assert done.returncode == 2
+    assert 'usage:' in done.stderr
+    assert 'PARTITION JOB_NAME CONFIG' in done.stderr
