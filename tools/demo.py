@@ -31,7 +31,7 @@ from wsss_mm.visualization import draw_cam, draw_mask, write_report
 METHODS = {'seam': 'configs/seam/seam_r18_synth.py'}
 BASELINE = 'configs/cam/cam_r18_synth.py'
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
-SUPERVISED = 'configs/supervised/deeplabv3plus_r18_synth.py'
+SUPERVISED = 'configs/supervised/deeplabv2_r18_synth.py'
 PICTURES = 8
 
 
@@ -215,8 +215,8 @@ def report(demo: Demo, results: dict) -> None:
         'cam_baseline': ('plain CAM, best threshold', 'train'),
         f'{demo.method}_cam': (f'{demo.method.upper()} CAM, best threshold', 'train'),
         'pseudo_mask': ('pseudo masks at the fixed threshold', 'train'),
-        'segmentation': ('DeepLabV3+ trained from the pseudo masks', 'val'),
-        'fully_supervised': ('the same DeepLabV3+ trained from true masks', 'val'),
+        'segmentation': ('DeepLabV2 trained from the pseudo masks', 'val'),
+        'fully_supervised': ('the same DeepLabV2 trained from true masks', 'val'),
     }
     rows = [
         {'stage': texts[name][0], 'images': texts[name][1], 'mIoU [%]': stage['miou']}

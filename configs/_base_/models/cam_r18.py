@@ -17,6 +17,6 @@ model = dict(
         style='pytorch',
     ),
     decode_head=dict(type='CAMHead', in_channels=128, dropout_ratio=0.0),
-    test_cfg=dict(normalization='max', background_threshold=0.2),
+    test_cfg=dict(normalization='max', background_threshold=0.15),
 )
 tta_model = dict(type='CAMTTAModel')

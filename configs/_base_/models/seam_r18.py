@@ -29,6 +29,6 @@ model = dict(
         out_channels=64,
     ),
     decode_head=dict(type='SEAMHead', in_channels=128, dropout_ratio=0.0),
-    test_cfg=dict(normalization='min_max', background_threshold=0.2),
+    test_cfg=dict(normalization='min_max', background_threshold=0.45),
 )
 tta_model = dict(type='CAMTTAModel')

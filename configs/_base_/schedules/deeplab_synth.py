@@ -1,8 +1,8 @@
-# A small segmenter on SynthVOC, from scratch, a few CPU minutes.
+# A small segmenter on SynthVOC, from the tag classifier's weights.
 max_iters = 250
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01),
     clip_grad=dict(max_norm=10),
 )
 param_scheduler = [

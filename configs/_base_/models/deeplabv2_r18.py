@@ -1,5 +1,4 @@
-# DeepLabV3+ on the narrow ResNet-18 of cam_r18.py, for SynthVOC.
-norm_cfg = dict(type='BN', requires_grad=True)
+# DeepLabV2 on the narrow ResNet-18 of cam_r18.py, for SynthVOC.
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -14,8 +13,8 @@ model = dict(
         out_indices=(0, 1, 2, 3),
         strides=(1, 2, 1, 1),
         dilations=(1, 1, 1, 1),
-        norm_cfg=norm_cfg,
-        norm_eval=False,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_eval=True,
         style='pytorch',
         # The tag classifier takes the place of ImageNet weights.
         init_cfg=dict(
@@ -24,20 +23,7 @@ model = dict(
             prefix='backbone.',
         ),
     ),
-    decode_head=dict(
-        type='DepthwiseSeparableASPPHead',
-        in_channels=128,
-        in_index=3,
-        channels=64,
-        dilations=(1, 2, 4, 6),
-        c1_in_channels=16,
-        c1_channels=16,
-        dropout_ratio=0.1,
-        norm_cfg=norm_cfg,
-        align_corners=True,
-        # The default divides by all pixels, ignored ones included.
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
-    ),
+    decode_head=dict(type='DeepLabV2Head', in_channels=128, dilations=(1, 2, 4, 6)),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
 )
