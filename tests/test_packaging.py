@@ -156,7 +156,8 @@ def test_the_example_of_the_readme_builds(root, tmp_path):
     assert 'seg_map_path' not in str(cfg.train_dataloader)
     assert cfg.model.decode_head.type == 'SEAMHead'
     assert len(dataset.metainfo['classes']) == cfg.model.decode_head.num_classes
-    METRICS.build(cfg.val_evaluator)
+    for metric in cfg.val_evaluator:
+        METRICS.build(metric)
 
 
 def run_make(root, *args, path=None):

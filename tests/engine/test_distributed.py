@@ -31,6 +31,7 @@ TRAIN = 5
 CONFIG = """
 _base_ = {base!r}
 data = {data!r}
+load_from = None
 custom_imports = dict(
     imports=['wsss_mm.datasets', 'wsss_mm.engine', 'wsss_mm.evaluation',
              'wsss_mm.models', 'record_steps'])
@@ -120,7 +121,7 @@ def run_both(one, two, folder, root):
         start(f'{two[0]}_two', [root / 'tools' / two[0], *two[1:]], folder, root),
     ]
     for process, log in started:
-        assert process.wait(timeout=300) == 0, log.read_text()[-3000:]
+        assert process.wait(timeout=900) == 0, log.read_text()[-3000:]
 
 
 @pytest.fixture(scope='module')
@@ -195,7 +196,7 @@ def test_the_weights_end_up_the_same(folder):
 
 def test_two_processes_measure_what_one_does(root, folder):
     checkpoint = folder / 'one'
-    metric = '--cfg-options', 'test_evaluator.output_json='
+    metric = '--cfg-options', 'test_evaluator.0.output_json='
     arguments = {
         name: [
             *('--work-dir', folder / f'test_{name}', '--out', folder / f'out_{name}'),

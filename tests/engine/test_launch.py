@@ -72,6 +72,16 @@ class TestConfig:
         with pytest.raises(ValueError, match=r'nothing\.py: no such config .*configs/'):
             load_config(str(tmp_path / 'nothing.py'))
 
+    def test_what_python_cannot_read(self, tmp_path):
+        (tmp_path / 'broken.py').write_text('model = dict(\n')
+        with pytest.raises(ValueError, match=r'broken\.py: no config that Python'):
+            load_config(str(tmp_path / 'broken.py'))
+
+    @pytest.mark.parametrize('key', ['values.a', 'values.7.a', 'model.depth.a'])
+    def test_options_that_do_not_fit(self, file, key):
+        with pytest.raises(ValueError, match=r'tiny\.py: an option does not fit'):
+            load_config(file, {key: 1})
+
     def test_options_are_read_as_the_tools_read_them(self):
         pairs = ['a.b=1', 'c=None', 'd=text', 'e=[1,2]', 'f=True', 'g=x=y']
         expected = {'a.b': 1, 'c': None, 'd': 'text', 'e': [1, 2], 'f': True}

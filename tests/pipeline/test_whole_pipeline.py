@@ -52,7 +52,7 @@ def run(root, tmp_path_factory):
             env=dict(os.environ, PYTHONPATH=str(root), OMP_NUM_THREADS='1'),
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=1500,
         )
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         return done.stdout

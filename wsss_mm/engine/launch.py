@@ -70,13 +70,22 @@ def load_config(
     """Read a config, apply ``--cfg-options`` and settle the work folder.
 
     Raises:
-        ValueError: If the file does not exist or is no config.
+        ValueError: If the file does not exist or is no config, or an option does
+            not fit it.
     """
     if not Path(path).is_file():
         raise ValueError(f'{path}: no such config file; see configs/ for those we ship')
-    cfg = Config.fromfile(path)
-    if options:
-        cfg.merge_from_dict(options)
+    try:
+        cfg = Config.fromfile(path)
+    except SyntaxError as error:
+        raise ValueError(f'{path}: no config that Python can read ({error})') from error
+    try:
+        cfg.merge_from_dict(options or {})
+    except (TypeError, KeyError, IndexError) as error:
+        raise ValueError(
+            f'{path}: an option does not fit it ({error}); entries of a list go by '
+            'their number, as in test_evaluator.0.threshold=0.3'
+        ) from error
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
