@@ -1,10 +1,11 @@
 # CAM networks on SynthVOC, from the weights of cam_r18_synth_pretrain.py.
 #
 # The pixel correlation module learns thirty times slower than the rest, not ten times
-# faster as in the papers' recipe. Its teacher is the CAM of the other view, and where that misses
-# most of the body it teaches that bodies resemble the background: the longer it learns,
-# the less it spreads. With multipliers 10, 1, 0.1 and 0.03 SEAM's best mIoU on 150
-# images was 51.9, 51.4, 54.6 and 57.1, against 50.8 for the plain CAM (seed 1).
+# faster as in the papers' recipe. Its teacher is the CAM of the other view, and where
+# that misses most of the body it teaches that bodies resemble the background: the
+# longer it learns, the less it spreads. With multipliers 10, 1, 0.1 and 0.03 SEAM's
+# best mIoU on 150 train images was 51.9, 51.4, 54.6 and 57.1, against 50.8 for the
+# plain CAM (seed 1, one run each).
 max_iters = 200
 optim_wrapper = dict(
     type='OptimWrapper',
