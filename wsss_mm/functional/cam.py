@@ -62,7 +62,7 @@ def upsampled_mean(cam: Tensor, size: tuple[int, int]) -> Tensor:
 
     Example:
         >>> upsampled_mean(torch.tensor([[[[1.0, 3.0, 8.0]]]]), (1, 5))
-        tensor([[3.8000]])
+        tensor([[3.9000]])
     """
     _check_maps('cam', cam, ndim=4)
     weights = []
