@@ -174,7 +174,7 @@ class TestPlan:
 
     def test_the_threshold_of_the_config_is_the_default(self, plan):
         command = plan()['gen_pseudo'].command
-        assert command[command.index('--threshold') + 1] == '0.2'
+        assert command[command.index('--threshold') + 1] == '0.15'
 
     @pytest.mark.parametrize(
         'changes',
