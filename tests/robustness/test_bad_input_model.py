@@ -1,6 +1,7 @@
 """Bad models, checkpoints and folders end in a line that names them, status 2."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -55,11 +56,9 @@ def refused(root, monkeypatch, capsys):
         with pytest.raises(SystemExit) as exit_info:
             module.main()
         assert exit_info.value.code == 2
-        (message,) = [
-            part
-            for part in capsys.readouterr().err.split('error: ')[1:]
-            if 'Traceback' not in part
-        ]
+        # argparse puts the program's name in front.
+        said = re.split(r'^(?:\S+: )?error: ', capsys.readouterr().err, flags=re.M)
+        (message,) = [part for part in said[1:] if 'Traceback' not in part]
         return message
 
     return run
