@@ -25,27 +25,41 @@ from .equivariance import (
     max_onehot,
     min_pool_loss,
 )
+from .erasing import (
+    attention_mask,
+    background_zone,
+    c_relu,
+    fuse_attention,
+    max_views,
+    ternary_mask,
+)
 from .pixel_correlation import pixel_correlation
 from .pseudo_mask import cam_to_mask
 
 __all__ = [
     'EquivariantTransform',
     'IoUReport',
+    'attention_mask',
+    'background_zone',
+    'c_relu',
     'cam_to_mask',
     'competing_cam',
     'confusion_counts',
     'equivariance_loss',
     'equivariant_cross_loss',
+    'fuse_attention',
     'iou_report',
     'mask_absent',
     'max_norm',
     'max_onehot',
+    'max_views',
     'min_pool_loss',
     'normalize_max',
     'normalize_min_max',
     'pixel_correlation',
     'sum_views',
     'tag_loss',
+    'ternary_mask',
     'threshold_curve',
     'threshold_histogram',
     'upsampled_mean',
