@@ -35,6 +35,7 @@ from .erasing import (
 )
 from .pixel_correlation import pixel_correlation
 from .pseudo_mask import cam_to_mask
+from .random_walk import random_walk, transition_matrix
 
 __all__ = [
     'EquivariantTransform',
@@ -57,11 +58,13 @@ __all__ = [
     'normalize_max',
     'normalize_min_max',
     'pixel_correlation',
+    'random_walk',
     'sum_views',
     'tag_loss',
     'ternary_mask',
     'threshold_curve',
     'threshold_histogram',
+    'transition_matrix',
     'upsampled_mean',
     'with_background',
 ]
