@@ -3,6 +3,7 @@
 from .cam_head import CAMHead
 from .deeplabv1_head import DeepLabV1Head
 from .deeplabv2_head import DeepLabV2Head
+from .erasing_head import ErasingHead
 from .seam_head import SEAMHead
 
-__all__ = ['CAMHead', 'DeepLabV1Head', 'DeepLabV2Head', 'SEAMHead']
+__all__ = ['CAMHead', 'DeepLabV1Head', 'DeepLabV2Head', 'ErasingHead', 'SEAMHead']

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from wsss_mm.functional import (
     cam_to_mask,
+    max_views,
     normalize_max,
     normalize_min_max,
     sum_views,
 )
 from wsss_mm.models.data_preprocessors import View
 from wsss_mm.models.data_preprocessors.views import identity
-from wsss_mm.models.decode_heads.cam_head import check_tag_count
+from wsss_mm.models.decode_heads.cam_head import check_tag_count, stack_image_labels
 from wsss_mm.registry import MODELS
 
 NORMALIZATIONS = {'min_max': normalize_min_max, 'max': normalize_max}
@@ -81,8 +82,7 @@ class CAMEncoderDecoder(EncoderDecoder):
                 'CAM prediction needs data_samples: the size of the image file and, '
                 'for masks, its tags'
             )
-        features = self.extract_feat(inputs)
-        cams, logits = self.decode_head.predict(features, tuple(inputs.shape[-2:]))
+        cams, logits = self.predict_cams(inputs, data_samples)
         for sample, cam, scores in zip(data_samples, cams, logits.sigmoid()):
             raw = to_original(cam, sample.metainfo)
             if 'image_labels' in sample:
@@ -90,6 +90,17 @@ class CAMEncoderDecoder(EncoderDecoder):
                 raw = raw * sample.image_labels[:, None, None]
             self.decide(sample, raw, scores)
         return data_samples
+
+    def predict_cams(self, inputs: Tensor, data_samples: list) -> tuple[Tensor, Tensor]:
+        """Run the network and its head; a head that ``takes_tags`` sees the tags."""
+        features, size = self.extract_feat(inputs), tuple(inputs.shape[-2:])
+        if not getattr(self.decode_head, 'takes_tags', False):
+            return self.decode_head.predict(features, size)
+        labels = None
+        if any('image_labels' in sample for sample in data_samples):
+            foreground = self.decode_head.num_classes - 1
+            labels = stack_image_labels(data_samples, foreground)
+        return self.decode_head.predict(features, size, labels)
 
     def decide(self, sample: BaseDataElement, raw: Tensor, tag_scores: Tensor) -> None:
         """Write a CAM, its normalised form and its mask into a sample.
@@ -139,6 +150,8 @@ class CAMTTAModel(BaseTTAModel):
         The multi-scale inference of SEAM and AffinityNet (released code).
     """
 
+    fuse = staticmethod(sum_views)
+
     def test_step(self, data: dict) -> list:
         """Predict one batch of views made by mmseg's ``TestTimeAug``."""
         views = [
@@ -163,11 +176,22 @@ class CAMTTAModel(BaseTTAModel):
         """Fuse the views of each image into one prediction."""
         merged = []
         for views in data_samples_list:
-            raw = sum_views([view.seg_logits.data for view in views])
+            raw = self.fuse([view.seg_logits.data for view in views])
             scores = torch.stack([view.tag_scores for view in views]).mean(dim=0)
             self.module.decide(views[0], raw, scores)
             merged.append(views[0])
         return merged
+
+
+@MODELS.register_module()
+class MaxCAMTTAModel(CAMTTAModel):
+    """Take the maximum of CAMs over scales and mirrors, for maps in [0, 1].
+
+    Reference:
+        The fusion of an image with its mirror in SeeNet's released notebook.
+    """
+
+    fuse = staticmethod(max_views)
 
 
 def same_sizes(first: list[Tensor], second: list[Tensor]) -> bool:

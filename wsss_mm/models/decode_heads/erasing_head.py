@@ -1,0 +1,191 @@
+"""SeeNet: a second classifier learns from what the first leaves over."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from wsss_mm.functional import (
+    attention_mask,
+    background_zone,
+    c_relu,
+    fuse_attention,
+    tag_loss,
+)
+from wsss_mm.models.data_preprocessors import View
+from wsss_mm.registry import MODELS
+
+from .cam_head import Features, stack_image_labels
+
+
+class ScoreBranch(nn.Module):
+    """Score every cell after some 3x3 convolutions, each with its ReLU."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: tuple[int, ...],
+        num_foreground: int,
+        *,
+        dropout_ratio: float,
+    ) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList()
+        for width in channels:
+            self.convs.append(nn.Conv2d(in_channels, width, 3, padding=1))
+            in_channels = width
+        self.dropout = nn.Dropout(dropout_ratio)
+        self.score = nn.Conv2d(in_channels, num_foreground, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the class scores, shape (B, C, h, w)."""
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        return self.score(self.dropout(x))
+
+
+@MODELS.register_module()
+class ErasingHead(BaseModule):
+    """Train three branches: attention, what it misses, and the background.
+
+    Branch A learns the tags. Its attention erases the object from the features
+    and reverses the background; branch B learns the tags from the rest. Branch C,
+    with the weights of B, learns that the background has no class.
+
+    Args:
+        in_channels: Channels of the feature map.
+        num_classes: Classes of the dataset, background included (K).
+        channels: Output channels of the 3x3 convolutions of a branch; with none a
+            branch is a 1x1 classifier, and a trained :class:`CAMHead` loads into
+            both of them (``load_from``).
+        in_index: Where the feature map stands among the features.
+        dropout_ratio: Element-wise dropout before the scores of branch A.
+        thresholds: Attention above the first is erased, below the second it is
+            reversed. Branch C sees what is below their mean.
+        test_thresholds: The same for prediction, None for ``thresholds``. The
+            released network predicts with (0.8, 0.0).
+        loss_weight: Factor of all three losses, which are means over the classes;
+            C makes them the sums of Caffe's layer.
+
+    Raises:
+        ValueError: If ``num_classes`` leaves no foreground class, or thresholds
+            are not ordered.
+
+    Reference:
+        Hou et al., "Self-Erasing Network for Integral Object Attention", NeurIPS
+        2018, section 3, and the released deploy network.
+
+    Note:
+        The training code was never released. That B and C share their weights is
+        read off the parameter names of the deploy network.
+    """
+
+    align_corners = False
+    takes_tags = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        channels: tuple[int, ...] = (512, 512),
+        in_index: int = -1,
+        dropout_ratio: float = 0.5,
+        thresholds: tuple[float, float] = (0.7, 0.05),
+        test_thresholds: tuple[float, float] | None = None,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(dict(type='Normal', layer='Conv2d', std=0.01))
+        if num_classes < 2:
+            raise ValueError(
+                f'num_classes is {num_classes}: it counts the background and at '
+                'least one foreground class'
+            )
+        for high, low in (thresholds, test_thresholds or thresholds):
+            if not 0 <= low <= high <= 1:
+                raise ValueError(
+                    'thresholds are (high, low) with 0 <= low <= high <= 1, got '
+                    f'({high}, {low})'
+                )
+        self.num_classes = self.out_channels = num_classes
+        self.in_index = in_index
+        self.thresholds = thresholds
+        self.test_thresholds = test_thresholds or thresholds
+        self.loss_weight = loss_weight
+        branch = (in_channels, tuple(channels), num_classes - 1)
+        self.branch_a = ScoreBranch(*branch, dropout_ratio=dropout_ratio)
+        self.branch_b = ScoreBranch(*branch, dropout_ratio=0.0)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *rest: object
+    ) -> None:
+        # A plain CAM classifier becomes the score of both branches.
+        weight = state_dict.get(f'{prefix}classifier.weight')
+        if weight is not None and not len(self.branch_a.convs):
+            del state_dict[f'{prefix}classifier.weight']
+            for branch in ('branch_a', 'branch_b'):
+                state_dict[f'{prefix}{branch}.score.weight'] = weight
+                state_dict[f'{prefix}{branch}.score.bias'] = weight.new_zeros(
+                    len(weight)
+                )
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def forward(self, features: Features) -> Tensor:
+        """Compute the scores of branch A, shape (B, C, h, w)."""
+        return self.branch_a(features[self.in_index])
+
+    def loss(
+        self, features: dict[str, Features], views: dict[str, View], data_samples: list
+    ) -> dict[str, Tensor]:
+        """Compare each branch with its tags; those of branch C are all zero."""
+        labels = stack_image_labels(data_samples, self.num_classes - 1)
+        x = features['full'][self.in_index]
+        high, low = self.thresholds
+        scores = self(features['full'])
+        attention = attention_mask(scores, labels)
+        rest = self.branch_b(c_relu(x, attention, high=high, low=low))
+        background = self.branch_b(
+            background_zone(x, attention, threshold=(high + low) / 2)
+        )
+        targets = (labels, labels, torch.zeros_like(labels))
+        names = ('loss_a', 'loss_b', 'loss_c')
+        return {
+            name: self.loss_weight * tag_loss(maps.mean(dim=(2, 3)), target)
+            for name, maps, target in zip(names, (scores, rest, background), targets)
+        }
+
+    def predict(
+        self,
+        features: Features,
+        image_size: tuple[int, int],
+        labels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Fuse the attention of the branches A and B.
+
+        Args:
+            features: Features of the view.
+            image_size: (H, W) of the network's input.
+            labels: Tags, shape (B, C), whose attention is erased for branch B;
+                None for those that branch A finds.
+
+        Returns:
+            The fused maps in [0, 1], shape (B, C, H, W), and the tag logits of
+            branch A, shape (B, C).
+
+        Note:
+            The released notebook erases for one tag after the other and never
+            clears the earlier ones; here all tags count at once.
+        """
+        x = features[self.in_index]
+        high, low = self.test_thresholds
+        scores = self(features)
+        logits = scores.mean(dim=(2, 3))
+        if labels is None:
+            labels = logits > 0
+        attention = attention_mask(scores, labels)
+        rest = self.branch_b(c_relu(x, attention, high=high, low=low))
+        maps = [
+            F.interpolate(m, image_size, mode='bilinear', align_corners=False)
+            for m in (scores, rest)
+        ]
+        return fuse_attention(maps), logits
