@@ -1,5 +1,19 @@
 """The methods as maths: functions of tensors and arrays, without any MM package."""
 
+from .affinity import (
+    complete_pairs,
+    pair_affinity,
+    pair_offsets,
+    psa_pairs,
+    seam_pairs,
+)
+from .affinity_label import (
+    PairLabels,
+    affinity_label,
+    affinity_loss,
+    confident_labels,
+    confident_seed,
+)
 from .cam import (
     competing_cam,
     mask_absent,
@@ -18,6 +32,7 @@ from .confusion import (
     threshold_curve,
     threshold_histogram,
 )
+from .edge import edge_affinity, path_groups, path_pixels
 from .equivariance import (
     EquivariantTransform,
     equivariance_loss,
@@ -36,16 +51,24 @@ from .erasing import (
 from .pixel_correlation import pixel_correlation
 from .pseudo_mask import cam_to_mask
 from .random_walk import random_walk, transition_matrix
+from .saliency import saliency_mask
 
 __all__ = [
     'EquivariantTransform',
     'IoUReport',
+    'PairLabels',
+    'affinity_label',
+    'affinity_loss',
     'attention_mask',
     'background_zone',
     'c_relu',
     'cam_to_mask',
     'competing_cam',
+    'complete_pairs',
+    'confident_labels',
+    'confident_seed',
     'confusion_counts',
+    'edge_affinity',
     'equivariance_loss',
     'equivariant_cross_loss',
     'fuse_attention',
@@ -57,8 +80,15 @@ __all__ = [
     'min_pool_loss',
     'normalize_max',
     'normalize_min_max',
+    'pair_affinity',
+    'pair_offsets',
+    'path_groups',
+    'path_pixels',
     'pixel_correlation',
+    'psa_pairs',
     'random_walk',
+    'saliency_mask',
+    'seam_pairs',
     'sum_views',
     'tag_loss',
     'ternary_mask',
