@@ -9,6 +9,7 @@ from wsss_mm.datasets.transforms import (
     ColorJitterPIL,
     LoadEvaluationMask,
     LoadRGBImage,
+    LoadSeedScores,
     LoadTrainingMask,
     NormalizeFloat,
     PackWSSSInputs,
@@ -16,6 +17,7 @@ from wsss_mm.datasets.transforms import (
     RandomCropPad,
     RandomHSVShift,
     RandomResizeLong,
+    SeedFromScores,
 )
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     'ImageLabelDataset',
     'LoadEvaluationMask',
     'LoadRGBImage',
+    'LoadSeedScores',
     'LoadTrainingMask',
     'NormalizeFloat',
     'PILResize',
@@ -30,6 +33,7 @@ __all__ = [
     'RandomCropPad',
     'RandomHSVShift',
     'RandomResizeLong',
+    'SeedFromScores',
     'SynthVOCDataset',
     'VOCImageLabelDataset',
 ]

@@ -13,11 +13,13 @@ from wsss_mm.datasets.transforms.loading import (
     LoadRGBImage,
     LoadTrainingMask,
 )
+from wsss_mm.datasets.transforms.seeds import LoadSeedScores, SeedFromScores
 
 __all__ = [
     'ColorJitterPIL',
     'LoadEvaluationMask',
     'LoadRGBImage',
+    'LoadSeedScores',
     'LoadTrainingMask',
     'NormalizeFloat',
     'PILResize',
@@ -25,4 +27,5 @@ __all__ = [
     'RandomCropPad',
     'RandomHSVShift',
     'RandomResizeLong',
+    'SeedFromScores',
 ]

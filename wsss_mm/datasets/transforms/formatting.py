@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.structures import PixelData
 from mmseg.datasets.transforms import PackSegInputs
 
 from wsss_mm.registry import TRANSFORMS
@@ -26,7 +27,8 @@ META_KEYS = (
 class PackWSSSInputs(PackSegInputs):
     """Pack as `PackSegInputs`, with the image's tags and its id in the list.
 
-    The data sample gets `image_labels`, float32 (C,), if the dataset has tags.
+    The data sample gets `image_labels`, float32 (C,), if the dataset has tags, and
+    `gt_affinity_seed`, int64 (1, h, w), if the pipeline made a seed.
 
     Args:
         meta_keys: Results to keep as meta information.
@@ -41,4 +43,7 @@ class PackWSSSInputs(PackSegInputs):
         if 'image_labels' in results:
             labels = torch.as_tensor(results['image_labels'], dtype=torch.float32)
             packed['data_samples'].image_labels = labels.clone()
+        if 'gt_affinity_seed' in results:
+            seed = torch.as_tensor(results['gt_affinity_seed'], dtype=torch.int64)
+            packed['data_samples'].gt_affinity_seed = PixelData(data=seed[None])
         return packed

@@ -125,7 +125,8 @@ class RandomCropPad(BaseTransform):
         crop_size: Height and width, or one number for both.
         img_pad: Value around the image; 0 behind NormalizeFloat is the mean
             colour.
-        seg_pad: Value around `gt_seg_map`, if there is one.
+        seg_pad: Value around `gt_seg_map`, if there is one. Around `seed_scores`
+            it is 0.
 
     Raises:
         ValueError: If the crop size is not positive.
@@ -148,7 +149,7 @@ class RandomCropPad(BaseTransform):
         self.seg_pad = seg_pad
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Crop image and mask of the results at the same place."""
+        """Crop image, mask and seed scores of the results at the same place."""
         shape = results['img'].shape[:2]
         offsets = [
             integer(min(side - crop, 0), max(side - crop, 0))
@@ -157,10 +158,9 @@ class RandomCropPad(BaseTransform):
         results['img'] = cut_window(
             results['img'], offsets, self.crop_size, self.img_pad
         )
-        if results.get('gt_seg_map') is not None:
-            results['gt_seg_map'] = cut_window(
-                results['gt_seg_map'], offsets, self.crop_size, self.seg_pad
-            )
+        for key, pad in (('gt_seg_map', self.seg_pad), ('seed_scores', 0)):
+            if results.get(key) is not None:
+                results[key] = cut_window(results[key], offsets, self.crop_size, pad)
         results['img_shape'] = self.crop_size
         return results
 

@@ -1,0 +1,120 @@
+"""Seed scores: loaded, cropped and mirrored with their image, made into a seed."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+
+import wsss_mm.datasets  # noqa: F401
+from wsss_mm.datasets.transforms import LoadSeedScores, SeedFromScores
+from wsss_mm.functional import confident_seed
+from wsss_mm.io.score_file import save_scores
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    np.random.seed(0)  # noqa: NPY002
+    init_default_scope('mmseg')
+
+
+@pytest.fixture
+def scores():
+    return np.random.default_rng(0).random((2, 3, 20, 30)).astype(np.float16)
+
+
+@pytest.fixture
+def results(tmp_path, scores):
+    save_scores(tmp_path / 'seeds' / 'sub' / 'pond.npz', [1, 4], *scores)
+    image = np.random.default_rng(1).integers(1, 256, (20, 30, 3)).astype(np.uint8)
+    return dict(
+        img=image,
+        img_id='sub/pond',
+        img_path='pond.jpg',
+        img_shape=(20, 30),
+        ori_shape=(20, 30),
+        image_labels=np.eye(5, dtype=np.float32)[1] + np.eye(5, dtype=np.float32)[4],
+        seg_fields=[],
+    )
+
+
+def pipeline(tmp_path, crop, *, flip=0.0, cell=4):
+    return Compose(
+        [
+            dict(type='LoadSeedScores', folder=str(tmp_path / 'seeds')),
+            dict(type='RandomCropPad', crop_size=crop),
+            dict(type='NormalizeFloat'),
+            dict(type='RandomFlip', prob=flip),
+            dict(type='SeedFromScores', cell=cell),
+            dict(type='PackWSSSInputs'),
+        ]
+    )
+
+
+def test_scores_are_loaded_as_written(tmp_path, results, scores):
+    done = LoadSeedScores(str(tmp_path / 'seeds'))(results)
+    found = done['seed_scores'].transpose(2, 0, 1)
+    np.testing.assert_array_equal(found, np.concatenate(list(scores)))
+    assert done['seg_fields'] == ['seed_scores']
+
+
+def test_the_whole_image_gives_the_function_s_seed(tmp_path, results, scores):
+    sample = pipeline(tmp_path, (20, 30), cell=5)(results)['data_samples']
+    expected = confident_seed(*scores.astype(np.float32), cell=5)
+    assert sample.gt_affinity_seed.data.dtype == torch.int64
+    np.testing.assert_array_equal(sample.gt_affinity_seed.data[0], expected)
+
+
+@pytest.mark.parametrize('flip', [0.0, 1.0])
+def test_image_and_seed_stay_together(tmp_path, results, scores, flip):
+    """Find the padded window by its image, then cut the scores at the same place."""
+    image = results['img'].copy()
+    packed = pipeline(tmp_path, (32, 16), flip=flip)(results)
+    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+    cut = packed['inputs'].numpy().transpose(1, 2, 0) * std + mean
+    seed = packed['data_samples'].gt_affinity_seed.data[0].numpy()
+    if flip:
+        cut, seed = cut[:, ::-1], seed[:, ::-1]
+    hits = []
+    for top in range(13):
+        for left in range(15):
+            canvas = np.zeros((32, 16, 3))
+            canvas[top : top + 20] = image[:, left : left + 16]
+            if np.abs(canvas - cut).max() < 1e-3:
+                around = np.zeros((2, 3, 32, 16), np.float32)
+                around[:, :, top : top + 20] = scores[..., left : left + 16]
+                hits.append(np.array_equal(confident_seed(*around, cell=4), seed))
+    assert hits == [True]
+
+
+def test_padding_is_black_before_the_normalisation(tmp_path, results):
+    packed = pipeline(tmp_path, (20, 80), cell=8)(results)
+    dark = torch.tensor([-2.118, -2.036, -1.804])
+    empty = (packed['inputs'] - dark[:, None, None]).abs().amax(0) < 1e-3
+    assert empty.sum() == 20 * 50
+    seed = packed['data_samples'].gt_affinity_seed.data[0]
+    assert (seed[:, empty.view(20, 10, 8).all(2).all(0)] == 255).all()
+
+
+def test_scores_of_another_image_are_refused(tmp_path, results):
+    results['ori_shape'] = (30, 20)
+    with pytest.raises(ValueError, match=r'pond\.npz have 30x20 .*pond\.jpg 20x30'):
+        LoadSeedScores(str(tmp_path / 'seeds'))(results)
+
+
+def test_scores_of_other_classes_are_refused(tmp_path, results):
+    results['image_labels'] = np.ones(3, np.float32)
+    with pytest.raises(ValueError, match='class 4, but there are only 3'):
+        LoadSeedScores(str(tmp_path / 'seeds'))(results)
+
+
+def test_missing_scores_are_named(tmp_path, results):
+    with pytest.raises(ValueError, match=r'no seed scores .*sub/pond\.npz'):
+        LoadSeedScores(str(tmp_path))(results)
+
+
+def test_a_cell_without_pixels_is_refused():
+    with pytest.raises(ValueError, match='cell=0; give'):
+        SeedFromScores(cell=0)
+    assert repr(SeedFromScores(cell=4)) == 'SeedFromScores(cell=4)'
+    assert repr(LoadSeedScores('a')) == "LoadSeedScores(folder='a')"

@@ -1,0 +1,87 @@
+"""Load the seed scores of an image and keep what is confident in them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from wsss_mm.datasets.transforms.loading import describe
+from wsss_mm.functional import confident_seed
+from wsss_mm.io.score_file import load_scores
+from wsss_mm.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadSeedScores(BaseTransform):
+    """Load the scores that AffinityNet trains on, from `<folder>/<img_id>.npz`.
+
+    Sets `seed_scores` (float32, (H, W, 2 (n + 1)): with the strong background, then
+    with the weak one) and lists it in `seg_fields`, so that flipping follows: put it
+    right behind `LoadRGBImage`. The image must not be resized.
+
+    Args:
+        folder: Where tools/gen_pseudo.py wrote the score files.
+
+    Raises:
+        ValueError: If the file is missing or unreadable, or of another size than the
+            image.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the scores to the results."""
+        path = Path(self.folder) / f'{results["img_id"]}.npz'
+        tags = results.get('image_labels')
+        scores = load_scores(path, num_classes=None if tags is None else len(tags))
+        size = (scores.low.shape[1], scores.low.shape[2])
+        if size != tuple(results['ori_shape']):
+            raise ValueError(
+                f'the seed scores {path} have {describe(size)} pixels, their image '
+                f'{results["img_path"]} {describe(results["ori_shape"])} (EXIF '
+                'orientation applied); make them again from this image'
+            )
+        both = np.concatenate([scores.low, scores.high])
+        results['seed_scores'] = np.ascontiguousarray(both.transpose(1, 2, 0))
+        results['seg_fields'] = [*results.get('seg_fields', []), 'seed_scores']
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(folder={self.folder!r})'
+
+
+@TRANSFORMS.register_module()
+class SeedFromScores(BaseTransform):
+    """Replace `seed_scores` by the labels of the cells that are sure of theirs.
+
+    Sets `gt_affinity_seed` (uint8, (h, w)): 0 for background, k for the k-th class of
+    the image, 255 for unsure and padded cells. Removes `seed_scores`.
+
+    Args:
+        cell: Side of a cell in pixels, the stride of the affinity head.
+
+    Raises:
+        ValueError: If the cell is less than 1.
+    """
+
+    def __init__(self, cell: int = 8) -> None:
+        if cell < 1:
+            raise ValueError(f'cell={cell}; give a side of at least 1 pixel')
+        self.cell = cell
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Turn the scores of the results into a seed."""
+        scores = results.pop('seed_scores').transpose(2, 0, 1)
+        half = len(scores) // 2
+        results['gt_affinity_seed'] = confident_seed(
+            scores[:half], scores[half:], cell=self.cell
+        )
+        results['seg_fields'] = [
+            key for key in results['seg_fields'] if key != 'seed_scores'
+        ]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(cell={self.cell})'
