@@ -1,0 +1,36 @@
+"""Saliency maps: 8-bit grey images, white for what stands out."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def load_saliency(path: str | Path) -> NDArray[np.float32]:
+    """Read a saliency map, shape (H, W), in [0, 1].
+
+    Args:
+        path: An 8-bit grey image.
+
+    Raises:
+        ValueError: If the file is missing, truncated or of another kind.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode != 'L':
+                raise ValueError(
+                    f'{path} is an image of mode {image.mode}; save saliency as '
+                    '8-bit grey, 255 for what stands out'
+                )
+            grey = np.array(image)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f'no saliency map {path}; give the folder with one for every CAM file'
+        ) from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f'cannot read saliency map {path}: {error}; it is truncated or no '
+            'image, make it again'
+        ) from error
+    return grey.astype(np.float32) / 255
