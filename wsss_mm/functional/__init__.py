@@ -14,6 +14,7 @@ from .affinity_label import (
     confident_labels,
     confident_seed,
 )
+from .background import power_background, seed_scores, threshold_background
 from .cam import (
     competing_cam,
     mask_absent,
@@ -32,6 +33,15 @@ from .confusion import (
     threshold_curve,
     threshold_histogram,
 )
+from .dense_crf import (
+    CRFParameters,
+    crf_parameters,
+    dense_crf,
+    dense_crf_joint,
+    dense_crf_shared,
+    label_unary,
+    soft_unary,
+)
 from .edge import edge_affinity, path_groups, path_pixels
 from .equivariance import (
     EquivariantTransform,
@@ -48,12 +58,14 @@ from .erasing import (
     max_views,
     ternary_mask,
 )
+from .pamr import local_affinity, pamr
 from .pixel_correlation import pixel_correlation
 from .pseudo_mask import cam_to_mask
 from .random_walk import random_walk, transition_matrix
 from .saliency import saliency_mask
 
 __all__ = [
+    'CRFParameters',
     'EquivariantTransform',
     'IoUReport',
     'PairLabels',
@@ -68,11 +80,17 @@ __all__ = [
     'confident_labels',
     'confident_seed',
     'confusion_counts',
+    'crf_parameters',
+    'dense_crf',
+    'dense_crf_joint',
+    'dense_crf_shared',
     'edge_affinity',
     'equivariance_loss',
     'equivariant_cross_loss',
     'fuse_attention',
     'iou_report',
+    'label_unary',
+    'local_affinity',
     'mask_absent',
     'max_norm',
     'max_onehot',
@@ -82,16 +100,21 @@ __all__ = [
     'normalize_min_max',
     'pair_affinity',
     'pair_offsets',
+    'pamr',
     'path_groups',
     'path_pixels',
     'pixel_correlation',
+    'power_background',
     'psa_pairs',
     'random_walk',
     'saliency_mask',
     'seam_pairs',
+    'seed_scores',
+    'soft_unary',
     'sum_views',
     'tag_loss',
     'ternary_mask',
+    'threshold_background',
     'threshold_curve',
     'threshold_histogram',
     'transition_matrix',
