@@ -340,6 +340,97 @@ class TestInASegmentor:
         assert not torch.allclose(*single)
 
 
+class TestAddedErasing:
+    @pytest.fixture
+    def added(self, build_model):
+        def make(method, **changes):
+            kind = 'SEAMHead' if method == 'seam' else 'CAMHead'
+            head = dict(
+                type='AddedErasingHead',
+                base=dict(type=kind, in_channels=8, dropout_ratio=0.0),
+                in_channels=8,
+                num_classes=4,
+                channels=(),
+                in_index=-2 if method == 'seam' else -1,
+                **changes,
+            )
+            model = build_model(method)
+            torch.manual_seed(0)
+            model.decode_head = MODELS.build(head)
+            for parameter in model.decode_head.parameters():
+                torch.nn.init.normal_(parameter, std=0.4)
+            return model
+
+        return make
+
+    @pytest.fixture
+    def data(self, make_sample):
+        meta = dict(ori_shape=(24, 32), img_shape=(24, 32))
+        images = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(2))
+        samples = [make_sample(label, **meta) for label in LABELS.tolist()]
+        return dict(inputs=list(images), data_samples=samples)
+
+    @pytest.mark.parametrize('method', ['cam', 'seam'])
+    def test_the_other_heads_losses_stay(self, added, data, method):
+        model = added(method, loss_weight=0.5)
+        batch = model.data_preprocessor(data, True)
+        found = model.loss(**batch)
+        head = model.decode_head
+        views = batch['inputs']
+        if method == 'cam':
+            views = {'full': View(views, identity)}
+        features = {n: model.extract_feat(v.image) for n, v in views.items()}
+        own = head.base.loss(features, views, data['data_samples'])
+        x = features['full'][head.in_index]
+        attention = attend(head.base(features['full'])[:, -3:].detach(), LABELS)
+        rest, background = branch_inputs(x, attention, 0.7, 0.05)
+        for name, seen, target in (
+            ('loss_b', rest, LABELS),
+            ('loss_c', background, torch.zeros(2, 3)),
+        ):
+            logits = score(head.branch_b, seen).mean(dim=(2, 3))
+            own[name] = 0.5 * F.binary_cross_entropy_with_logits(logits, target)
+        assert found.keys() == own.keys()
+        for name, value in own.items():
+            assert_close(found[name], value)
+
+    def test_the_branches_do_not_train_the_other_head(self, added, data):
+        model = added('seam')
+        losses = model.loss(**model.data_preprocessor(data, True))
+        (losses['loss_b'] + losses['loss_c']).backward()
+        reached = {n for n, p in model.named_parameters() if p.grad is not None}
+        assert {n.split('.')[0] for n in reached} == {'backbone', 'decode_head'}
+        inside = {n for n in reached if n.startswith('decode_head')}
+        assert all('branch_b' in name for name in inside)
+
+    @pytest.mark.parametrize('method', ['cam', 'seam'])
+    def test_prediction_fuses_with_the_other_heads_cam(self, added, data, method):
+        model = added(method).eval()
+        head = model.decode_head
+        with torch.no_grad():
+            features = model.extract_feat(torch.stack(data['inputs']))
+            cam, logits = head.base.predict(features, (24, 32))
+            found = model.test_step(data)
+            attention = attend(head.base(features)[:, -3:], LABELS)
+            rest, _ = branch_inputs(features[head.in_index], attention, 0.7, 0.05)
+            b = score(head.branch_b, rest)
+        maps = [
+            F.interpolate(m, (24, 32), mode='bilinear', align_corners=False)
+            for m in (cam, b)
+        ]
+        fused = fuse_attention(maps) * LABELS[:, :, None, None]
+        for sample, raw, tags in zip(found, fused, logits):
+            assert_close(sample.seg_logits.data, raw)
+            assert_close(sample.tag_scores, tags.sigmoid())
+
+    def test_a_plain_classifier_loads(self, added):
+        head = added('seam').decode_head
+        cam = MODELS.build(dict(type='CAMHead', in_channels=8, num_classes=4))
+        assert not any(head.load_state_dict(cam.state_dict(), strict=True))
+        assert torch.equal(head.branch_b.score.weight, cam.classifier.weight)
+        assert torch.equal(head.base.classifier.weight[1:], cam.classifier.weight)
+
+
 @pytest.mark.parametrize('name', ['thresholds', 'test_thresholds'])
 @pytest.mark.parametrize('pair', [(0.05, 0.7), (1.5, 0.0), (0.7, -0.1)])
 def test_bad_thresholds_are_refused(name, pair):

@@ -44,6 +44,45 @@ class ScoreBranch(nn.Module):
         return self.score(self.dropout(x))
 
 
+def check_thresholds(*pairs: tuple[float, float]) -> None:
+    """Refuse thresholds that are not (high, low) within [0, 1]."""
+    for high, low in pairs:
+        if not 0 <= low <= high <= 1:
+            raise ValueError(
+                'thresholds are (high, low) with 0 <= low <= high <= 1, got '
+                f'({high}, {low})'
+            )
+
+
+def losses_of_the_rest(
+    branch: ScoreBranch,
+    x: Tensor,
+    attention: Tensor,
+    labels: Tensor,
+    *,
+    thresholds: tuple[float, float],
+) -> dict[str, Tensor]:
+    """Compute the losses of the branches B and C, which share one module."""
+    high, low = thresholds
+    rest = branch(c_relu(x, attention, high=high, low=low))
+    background = branch(background_zone(x, attention, threshold=(high + low) / 2))
+    return {
+        'loss_b': tag_loss(rest.mean(dim=(2, 3)), labels),
+        'loss_c': tag_loss(background.mean(dim=(2, 3)), torch.zeros_like(labels)),
+    }
+
+
+def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps to the network's input, shape (B, C, H, W)."""
+    return F.interpolate(maps, size, mode='bilinear', align_corners=False)
+
+
+def classifier_to_score(state_dict: dict[str, Tensor], key: str, score: str) -> None:
+    """Give a score layer the weights of a plain CAM classifier, and no bias."""
+    state_dict[f'{score}.weight'] = state_dict[key]
+    state_dict[f'{score}.bias'] = state_dict[key].new_zeros(len(state_dict[key]))
+
+
 @MODELS.register_module()
 class ErasingHead(BaseModule):
     """Train three branches: attention, what it misses, and the background.
@@ -101,12 +140,7 @@ class ErasingHead(BaseModule):
                 f'num_classes is {num_classes}: it counts the background and at '
                 'least one foreground class'
             )
-        for high, low in (thresholds, test_thresholds or thresholds):
-            if not 0 <= low <= high <= 1:
-                raise ValueError(
-                    'thresholds are (high, low) with 0 <= low <= high <= 1, got '
-                    f'({high}, {low})'
-                )
+        check_thresholds(thresholds, test_thresholds or thresholds)
         self.num_classes = self.out_channels = num_classes
         self.in_index = in_index
         self.thresholds = thresholds
@@ -120,14 +154,11 @@ class ErasingHead(BaseModule):
         self, state_dict: dict[str, Tensor], prefix: str, *rest: object
     ) -> None:
         # A plain CAM classifier becomes the score of both branches.
-        weight = state_dict.get(f'{prefix}classifier.weight')
-        if weight is not None and not len(self.branch_a.convs):
-            del state_dict[f'{prefix}classifier.weight']
+        key = f'{prefix}classifier.weight'
+        if key in state_dict and not len(self.branch_a.convs):
             for branch in ('branch_a', 'branch_b'):
-                state_dict[f'{prefix}{branch}.score.weight'] = weight
-                state_dict[f'{prefix}{branch}.score.bias'] = weight.new_zeros(
-                    len(weight)
-                )
+                classifier_to_score(state_dict, key, f'{prefix}{branch}.score')
+            del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, features: Features) -> Tensor:
@@ -140,19 +171,16 @@ class ErasingHead(BaseModule):
         """Compare each branch with its tags; those of branch C are all zero."""
         labels = stack_image_labels(data_samples, self.num_classes - 1)
         x = features['full'][self.in_index]
-        high, low = self.thresholds
         scores = self(features['full'])
-        attention = attention_mask(scores, labels)
-        rest = self.branch_b(c_relu(x, attention, high=high, low=low))
-        background = self.branch_b(
-            background_zone(x, attention, threshold=(high + low) / 2)
+        losses = {'loss_a': tag_loss(scores.mean(dim=(2, 3)), labels)}
+        losses |= losses_of_the_rest(
+            self.branch_b,
+            x,
+            attention_mask(scores, labels),
+            labels,
+            thresholds=self.thresholds,
         )
-        targets = (labels, labels, torch.zeros_like(labels))
-        names = ('loss_a', 'loss_b', 'loss_c')
-        return {
-            name: self.loss_weight * tag_loss(maps.mean(dim=(2, 3)), target)
-            for name, maps, target in zip(names, (scores, rest, background), targets)
-        }
+        return {name: self.loss_weight * loss for name, loss in losses.items()}
 
     def predict(
         self,
@@ -184,8 +212,115 @@ class ErasingHead(BaseModule):
             labels = logits > 0
         attention = attention_mask(scores, labels)
         rest = self.branch_b(c_relu(x, attention, high=high, low=low))
-        maps = [
-            F.interpolate(m, image_size, mode='bilinear', align_corners=False)
-            for m in (scores, rest)
-        ]
+        maps = [upsample(m, image_size) for m in (scores, rest)]
+        return fuse_attention(maps), logits
+
+
+@MODELS.register_module()
+class AddedErasingHead(BaseModule):
+    """Add SeeNet's branches B and C to another CAM head, in the place of A.
+
+    The losses of the other head stay as they are; its raw CAM is the attention that
+    is erased from the features. This is a combination of ours, not of a paper.
+
+    Args:
+        base: Config of the head, such as ``SEAMHead``, without ``num_classes``.
+        in_channels: Channels of the feature map that is erased.
+        num_classes: Classes of the dataset, background included (K).
+        channels: As :class:`ErasingHead`.
+        in_index: Where that feature map stands among the features.
+        thresholds: As :class:`ErasingHead`.
+        test_thresholds: As :class:`ErasingHead`.
+        loss_weight: Factor of the losses of the branches B and C.
+
+    Raises:
+        ValueError: If thresholds are not ordered, or as the other head does.
+    """
+
+    align_corners = False
+    takes_tags = True
+
+    def __init__(
+        self,
+        base: dict,
+        in_channels: int,
+        *,
+        num_classes: int,
+        channels: tuple[int, ...] = (512, 512),
+        in_index: int = -1,
+        thresholds: tuple[float, float] = (0.7, 0.05),
+        test_thresholds: tuple[float, float] | None = None,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(dict(type='Normal', layer='Conv2d', std=0.01))
+        check_thresholds(thresholds, test_thresholds or thresholds)
+        self.num_classes = self.out_channels = num_classes
+        self.in_index = in_index
+        self.thresholds = thresholds
+        self.test_thresholds = test_thresholds or thresholds
+        self.loss_weight = loss_weight
+        self.base = MODELS.build({**base, 'num_classes': num_classes})
+        self.branch_b = ScoreBranch(
+            in_channels, tuple(channels), num_classes - 1, dropout_ratio=0.0
+        )
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *rest: object
+    ) -> None:
+        # A plain CAM classifier goes to the other head, and to a 1x1 branch.
+        key = f'{prefix}classifier.weight'
+        if key in state_dict:
+            state_dict[f'{prefix}base.classifier.weight'] = state_dict[key]
+            if not len(self.branch_b.convs):
+                classifier_to_score(state_dict, key, f'{prefix}branch_b.score')
+            del state_dict[key]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def forward(self, features: Features) -> Tensor:
+        """Compute the other head's raw CAM of the foreground, (B, C, h, w)."""
+        # Some heads have an untrained background channel in front.
+        return self.base(features)[:, 1 - self.num_classes :]
+
+    def loss(
+        self, features: dict[str, Features], views: dict[str, View], data_samples: list
+    ) -> dict[str, Tensor]:
+        """Compute the other head's losses, and those of the branches B and C."""
+        losses = self.base.loss(features, views, data_samples)
+        labels = stack_image_labels(data_samples, self.num_classes - 1)
+        with torch.no_grad():
+            attention = attention_mask(self(features['full']), labels)
+        added = losses_of_the_rest(
+            self.branch_b,
+            features['full'][self.in_index],
+            attention,
+            labels,
+            thresholds=self.thresholds,
+        )
+        return losses | {n: self.loss_weight * loss for n, loss in added.items()}
+
+    def predict(
+        self,
+        features: Features,
+        image_size: tuple[int, int],
+        labels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Fuse the other head's CAM with the attention of branch B.
+
+        Args:
+            features: Features of the view.
+            image_size: (H, W) of the network's input.
+            labels: As :class:`ErasingHead`.
+
+        Returns:
+            The fused maps in [0, 1], shape (B, C, H, W), and the other head's tag
+            logits, shape (B, C).
+        """
+        cam, logits = self.base.predict(features, image_size)
+        if labels is None:
+            labels = logits > 0
+        high, low = self.test_thresholds
+        attention = attention_mask(self(features), labels)
+        x = features[self.in_index]
+        rest = self.branch_b(c_relu(x, attention, high=high, low=low))
+        maps = [upsample(m, image_size) for m in (cam, rest)]
         return fuse_attention(maps), logits
