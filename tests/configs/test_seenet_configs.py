@@ -98,3 +98,23 @@ def test_images_become_squares_and_keep_their_original_size(recipe, tmp_path):
         data = step(data)
     assert data['inputs'].shape == (3, 256, 256)
     assert tuple(data['data_samples'].ori_shape[:2]) == (30, 50)
+
+
+def test_an_image_and_its_mirror_are_fused(recipe, tmp_path):
+    image = np.random.default_rng(1).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / 'a.png')
+    data = dict(
+        img_path=str(tmp_path / 'a.png'),
+        image_labels=np.eye(20, dtype=np.float32)[3],
+        seg_map_path=None,
+        seg_fields=[],
+    )
+    for step in recipe.tta_pipeline:
+        data = TRANSFORMS.build(step)(data)
+    plain, mirrored = data['inputs']
+    assert plain.shape == (3, 256, 256)
+    torch.testing.assert_close(mirrored, plain.flip(-1))
+    samples = data['data_samples']
+    assert [sample.metainfo['flip'] for sample in samples] == [False, True]
+    assert all(tuple(sample.ori_shape[:2]) == (30, 50) for sample in samples)
+    assert recipe.tta_model.type == 'MaxCAMTTAModel'
