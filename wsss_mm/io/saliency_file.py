@@ -33,4 +33,4 @@ def load_saliency(path: str | Path) -> NDArray[np.float32]:
             f'cannot read saliency map {path}: {error}; it is truncated or no '
             'image, make it again'
         ) from error
-    return grey.astype(np.float32) / 255
+    return np.asarray(grey / np.float32(255), dtype=np.float32)
