@@ -10,7 +10,7 @@ import pytest
 FRAMEWORKS = {'mmengine', 'mmcv', 'mmseg', 'mmpretrain'}
 MATHS = {'torch', 'numpy'}
 HEADS = 'wsss_mm.models.decode_heads'
-SHARED_HEADS = {'cam_head'}
+SHARED_HEADS = {'cam_head', 'affinity_head'}
 
 
 class Import(NamedTuple):

@@ -9,7 +9,7 @@ from wsss_mm.io.checkpoint_keys import (
     to_ours,
     to_reference,
 )
-from wsss_mm.models.backbones.resnet38d import ResNet38d
+from wsss_mm.models import backbones  # noqa: F401
 from wsss_mm.models.decode_heads.deeplabv1_head import DeepLabV1Head
 from wsss_mm.registry import MODELS
 
@@ -30,8 +30,14 @@ def without_counters(state):
 
 def our_model(layout):
     """Our network of a layout as a name to shape mapping."""
+    # Backbone, and everything else with its input channels.
+    affinity = dict(type='AffinityHead')
     heads = {
         'resnet38': {},
+        'resnet38_psa_aff': {'decode_head': affinity},
+        'vgg16_psa_cls': {'decode_head': dict(type='CAMHead', num_classes=21)},
+        'vgg16_psa_aff': {'decode_head': dict(norm_groups=(8, 16, 32), **affinity)},
+        'puzzle_affnet_r50': {'decode_head': dict(type='EdgeHead')},
         'resnet38_psa_cls': {'decode_head': dict(type='CAMHead', num_classes=21)},
         'resnet38_seam': {
             'decode_head': dict(type='SEAMHead', num_classes=21),
@@ -39,10 +45,19 @@ def our_model(layout):
         },
         'seam_deeplabv1': {'decode_head': dict(type='DeepLabV1Head', num_classes=21)},
     }[layout]
+    channels = {'AffinityHead': (512, 1024, 4096), 'EdgeHead': None}
+    backbone = dict(type='ResNet38d')
+    last = 4096
+    if layout.startswith('vgg16'):
+        channels['AffinityHead'], last = (512, 512, 1024), 1024
+        backbone = dict(type='VGG16WSSS')
+    if layout.endswith('r50'):
+        backbone = dict(type='ResNetStem', depth=50)
     with torch.device('meta'):
-        parts = {'backbone': ResNet38d()}
+        parts = {'backbone': MODELS.build(backbone)}
         for name, config in heads.items():
-            extra = {} if name == 'neck' else {'in_channels': 4096}
+            inputs = None if name == 'neck' else channels.get(config['type'], last)
+            extra = {} if inputs is None else {'in_channels': inputs}
             parts[name] = MODELS.build({**config, **extra})
     return {
         f'{part}.{key}': tuple(value.shape)
@@ -53,7 +68,7 @@ def our_model(layout):
 
 @EACH_LAYOUT
 def test_every_tensor_of_our_models_has_its_counterpart(layout):
-    classes = 20 if layout == 'resnet38_psa_cls' else 21
+    classes = 20 if layout.endswith('_cls') else 21
     ours = to_ours(placeholders(layout, classes), layout)
     found = {key: tuple(tensor.shape) for key, tensor in ours.items()}
     assert found == our_model(layout)
@@ -61,12 +76,35 @@ def test_every_tensor_of_our_models_has_its_counterpart(layout):
 
 @pytest.mark.parametrize(
     ('layout', 'tensors'),
-    [('resnet38', 191), ('resnet38_psa_cls', 192), ('resnet38_seam', 195)],
+    [
+        ('resnet38', 191),
+        ('resnet38_psa_cls', 192),
+        ('resnet38_psa_aff', 195),
+        ('resnet38_seam', 195),
+        ('vgg16_psa_cls', 31),
+        ('vgg16_psa_aff', 40),
+    ],
 )
 def test_numbers_of_tensors_are_those_of_the_released_files(layout, tensors):
     state = placeholders(layout)
     assert len(without_counters(state)) == tensors
-    assert len(state) == tensors + 37
+    assert len(state) == tensors + (37 if layout.startswith('resnet38') else 0)
+
+
+def test_tensors_that_a_file_holds_twice_are_left_out():
+    state = placeholders('puzzle_affnet_r50')
+    assert sum(key.startswith('model.') for key in state) == 318
+    twice = {
+        'stage1.0.weight': state['model.conv1.weight'],
+        'backbone.1.0.conv1.weight': state['model.layer1.0.conv1.weight'],
+        'edge_layers.5.bias': state['fc_edge6.bias'],
+        'path_indices_0': torch.zeros(4, dtype=torch.int64),
+    }
+    assert detect_layout([*state, *twice]) == 'puzzle_affnet_r50'
+    ours = to_ours({**state, **twice}, 'puzzle_affnet_r50')
+    assert ours.keys() == to_ours(state, 'puzzle_affnet_r50').keys()
+    with pytest.raises(ValueError, match='unknown to the layout'):
+        to_ours(twice, 'resnet38')
 
 
 @EACH_LAYOUT

@@ -47,7 +47,9 @@ def reference_state(layout, *, rule, classes):
         if key.endswith('num_batches_tracked'):
             continue
         known = tuple(classes if n is None else n for n in shape)
-        values = np.asarray(FILLS[rule](key, known), dtype=np.float32)
+        # The network vectors of Puzzle-CAM name tensors relative to the backbone.
+        name = key.removeprefix('model.') if rule == 'a' else key
+        values = np.asarray(FILLS[rule](name, known), dtype=np.float32)
         state[key] = torch.from_numpy(values)
     return state
 

@@ -1,102 +1,25 @@
 """Translate parameter names between released checkpoints and our models.
 
-A layout names a family of released files: which heads it has beside the ResNet-38
-backbone, what our models call them, and their shapes. Nothing here needs an MM
-package.
+A layout names a family of released files, see `checkpoint_layouts`. Nothing here
+needs an MM package.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-Shape = tuple[int | None, ...]
-State = dict[str, Tensor]
-
-COUNTER = 'num_batches_tracked'
-NORM_TENSORS = ('weight', 'bias', 'running_mean', 'running_var')
-# Block, input, middle and output channels, 1x1 shortcut.
-_BLOCKS = (
-    ('b2', 64, 128, 128, True),
-    ('b2_1', 128, 128, 128, False),
-    ('b2_2', 128, 128, 128, False),
-    ('b3', 128, 256, 256, True),
-    ('b3_1', 256, 256, 256, False),
-    ('b3_2', 256, 256, 256, False),
-    ('b4', 256, 512, 512, True),
-    *((f'b4_{i}', 512, 512, 512, False) for i in range(1, 6)),
-    ('b5', 512, 512, 1024, True),
-    ('b5_1', 1024, 512, 1024, False),
-    ('b5_2', 1024, 512, 1024, False),
+from wsss_mm.io.checkpoint_layouts import (
+    COUNTER,
+    DUPLICATES,
+    LAYOUTS,
+    TABLES,
+    Shape,
+    Table,
 )
 
-
-def _norm_shapes(name: str, channels: int) -> Iterator[tuple[str, Shape]]:
-    for tensor in NORM_TENSORS:
-        yield f'{name}.{tensor}', (channels,)
-    yield f'{name}.{COUNTER}', ()
-
-
-def _backbone_shapes() -> Iterator[tuple[str, Shape]]:
-    yield 'conv1a.weight', (64, 3, 3, 3)
-    for name, inputs, middle, outputs, projects in _BLOCKS:
-        yield from _norm_shapes(f'{name}.bn_branch2a', inputs)
-        yield f'{name}.conv_branch2a.weight', (middle, inputs, 3, 3)
-        yield from _norm_shapes(f'{name}.bn_branch2b1', middle)
-        yield f'{name}.conv_branch2b1.weight', (outputs, middle, 3, 3)
-        if projects:
-            yield f'{name}.conv_branch1.weight', (outputs, inputs, 1, 1)
-    for name, inputs, outputs in (('b6', 1024, 2048), ('b7', 2048, 4096)):
-        quarter, half = outputs // 4, outputs // 2
-        yield from _norm_shapes(f'{name}.bn_branch2a', inputs)
-        yield f'{name}.conv_branch2a.weight', (quarter, inputs, 1, 1)
-        yield from _norm_shapes(f'{name}.bn_branch2b1', quarter)
-        yield f'{name}.conv_branch2b1.weight', (half, quarter, 3, 3)
-        yield from _norm_shapes(f'{name}.bn_branch2b2', half)
-        yield f'{name}.conv_branch2b2.weight', (outputs, half, 1, 1)
-        yield f'{name}.conv_branch1.weight', (outputs, inputs, 1, 1)
-    yield from _norm_shapes('bn7', 4096)
-
-
-RESNET38_SHAPES: dict[str, Shape] = dict(_backbone_shapes())
-
-
-def _norm_names(theirs: str, ours: str) -> dict[str, tuple[str, Shape]]:
-    return {
-        key: (key.replace(theirs, ours, 1), shape)
-        for key, shape in _norm_shapes(theirs, 512)
-    }
-
-
-# Layout: prefix of the backbone, then head tensors as (our name, shape); None is a
-# size that depends on the number of classes.
-_CLASSIFIER = 'decode_head.classifier.weight'
-_LAYOUTS: dict[str, tuple[str, dict[str, tuple[str, Shape]]]] = {
-    'resnet38': ('', {}),
-    'resnet38_psa_cls': ('', {'fc8.weight': (_CLASSIFIER, (None, 4096, 1, 1))}),
-    'resnet38_seam': (
-        '',
-        {
-            'fc8.weight': (_CLASSIFIER, (None, 4096, 1, 1)),
-            'f8_3.weight': ('neck.f8_3.weight', (64, 512, 1, 1)),
-            'f8_4.weight': ('neck.f8_4.weight', (128, 1024, 1, 1)),
-            'f9.weight': ('neck.f9.weight', (192, 195, 1, 1)),
-        },
-    ),
-    'seam_deeplabv1': (
-        'backbone.',
-        {
-            'conv_fov.weight': ('decode_head.conv_fov.conv.weight', (512, 4096, 3, 3)),
-            **_norm_names('bn_fov', 'decode_head.conv_fov.bn'),
-            'conv_fov2.weight': ('decode_head.conv_fov2.conv.weight', (512, 512, 1, 1)),
-            **_norm_names('bn_fov2', 'decode_head.conv_fov2.bn'),
-            'cls_conv.weight': ('decode_head.conv_seg.weight', (None, 512, 1, 1)),
-            'cls_conv.bias': ('decode_head.conv_seg.bias', (None,)),
-        },
-    ),
-}
-LAYOUTS = tuple(_LAYOUTS)
+State = dict[str, Tensor]
 
 
 def layout_shapes(layout: str) -> dict[str, Shape]:
@@ -129,7 +52,8 @@ def to_ours(state_dict: Mapping[str, Tensor], layout: str) -> State:
         layout: One of ``LAYOUTS``.
 
     Returns:
-        The same tensors by our name.
+        The same tensors by our name, without those that the released file holds
+        twice.
 
     Raises:
         ValueError: If a name is not one of the layout's.
@@ -139,7 +63,12 @@ def to_ours(state_dict: Mapping[str, Tensor], layout: str) -> State:
         dict_keys(['decode_head.classifier.weight'])
     """
     names = {theirs: ours for theirs, (ours, _) in _table(layout).items()}
-    return _rename(_without_module(state_dict), names, f'the layout {layout!r}')
+    kept = {
+        key: tensor
+        for key, tensor in _without_module(state_dict).items()
+        if not _is_duplicate(key, layout)
+    }
+    return _rename(kept, names, f'the layout {layout!r}')
 
 
 def to_reference(state_dict: Mapping[str, Tensor], layout: str) -> State:
@@ -177,11 +106,12 @@ def detect_layout(keys: Iterable[str]) -> str:
     misfits = []
     for layout in LAYOUTS:
         wanted = {key for key in layout_shapes(layout) if not key.endswith(COUNTER)}
-        if found == wanted:
+        own = {key for key in found if not _is_duplicate(key, layout)}
+        if own == wanted:
             return layout
         misfits.append(
-            f'{layout}: missing {_listed(wanted - found)}, '
-            f'unknown {_listed(found - wanted)}'
+            f'{layout}: missing {_listed(wanted - own)}, '
+            f'unknown {_listed(own - wanted)}'
         )
     raise ValueError('the tensor names fit no known layout. ' + '; '.join(misfits))
 
@@ -209,15 +139,14 @@ def load_reference(path: str | Path, layout: str | None = None) -> State:
         raise ValueError(f'{path}: {error}') from error
 
 
-def _table(layout: str) -> dict[str, tuple[str, Shape]]:
-    if layout not in _LAYOUTS:
+def _table(layout: str) -> Table:
+    if layout not in TABLES:
         raise ValueError(f'unknown layout {layout!r}; known are {", ".join(LAYOUTS)}')
-    prefix, heads = _LAYOUTS[layout]
-    backbone = {
-        f'{prefix}{name}': (f'backbone.{name}', shape)
-        for name, shape in RESNET38_SHAPES.items()
-    }
-    return backbone | heads
+    return TABLES[layout]
+
+
+def _is_duplicate(key: str, layout: str) -> bool:
+    return key.startswith(DUPLICATES.get(layout, ()))
 
 
 def _rename(

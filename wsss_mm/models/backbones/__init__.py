@@ -1,4 +1,5 @@
 from .resnet38d import ResNet38d
+from .resnet_stem import ResNetStem
 from .vgg16_wsss import VGG16WSSS, VGG16SeeNet
 
-__all__ = ['VGG16WSSS', 'ResNet38d', 'VGG16SeeNet']
+__all__ = ['VGG16WSSS', 'ResNet38d', 'ResNetStem', 'VGG16SeeNet']

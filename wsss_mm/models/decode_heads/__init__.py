@@ -1,16 +1,21 @@
 """Heads: features to CAMs or segmentation, and the losses."""
 
-from .cam_head import CAMHead
+from .affinity_head import AffinityHead
+from .cam_head import CAMHead, SqrtCAMHead
 from .deeplabv1_head import DeepLabV1Head
 from .deeplabv2_head import DeepLabV2Head
+from .edge_head import EdgeHead
 from .erasing_head import AddedErasingHead, ErasingHead
 from .seam_head import SEAMHead
 
 __all__ = [
     'AddedErasingHead',
+    'AffinityHead',
     'CAMHead',
     'DeepLabV1Head',
     'DeepLabV2Head',
+    'EdgeHead',
     'ErasingHead',
     'SEAMHead',
+    'SqrtCAMHead',
 ]

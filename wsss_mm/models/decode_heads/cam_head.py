@@ -127,3 +127,19 @@ class CAMHead(BaseModule):
         """
         cam = self(features)
         return torch.relu(cam), cam.mean(dim=(2, 3))
+
+
+@MODELS.register_module()
+class SqrtCAMHead(CAMHead):
+    """Plain CAM whose maps are the square roots of the positive logits.
+
+    Reference:
+        AffinityNet's released VGG-16 classifier; ResNet-38's takes no root.
+    """
+
+    def predict(
+        self, features: Features, image_size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the root of the rectified CAM, and the tag logits."""
+        cam, logits = super().predict(features, image_size)
+        return cam.sqrt(), logits

@@ -1,6 +1,13 @@
 """Segmentors and their test-time augmentation."""
 
+from .affinity_net import AffinityNet
 from .cam_encoder_decoder import CAMEncoderDecoder, CAMTTAModel, MaxCAMTTAModel
 from .logits_tta import SegLogitsTTAModel
 
-__all__ = ['CAMEncoderDecoder', 'CAMTTAModel', 'MaxCAMTTAModel', 'SegLogitsTTAModel']
+__all__ = [
+    'AffinityNet',
+    'CAMEncoderDecoder',
+    'CAMTTAModel',
+    'MaxCAMTTAModel',
+    'SegLogitsTTAModel',
+]

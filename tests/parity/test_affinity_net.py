@@ -1,0 +1,127 @@
+"""AffinityNet's networks and Puzzle-CAM's edge branch against recorded numbers."""
+
+import pytest
+import torch
+from torch import nn
+
+import wsss_mm.models  # noqa: F401
+from wsss_mm.functional import complete_pairs, edge_affinity, path_groups, psa_pairs
+from wsss_mm.registry import MODELS
+
+BACKBONES = {
+    'resnet38_psa_aff': dict(type='ResNet38d'),
+    'vgg16_psa_aff': dict(type='VGG16WSSS', fc6_dilation=4),
+    'puzzle_affnet_r50': dict(
+        type='ResNetStem',
+        depth=50,
+        strides=(1, 2, 2, 1),
+        dilations=(1, 1, 1, 1),
+        norm_eval=True,
+        style='pytorch',
+    ),
+}
+HEADS = {
+    'resnet38_psa_aff': dict(type='AffinityHead'),
+    'vgg16_psa_aff': dict(
+        type='AffinityHead',
+        in_channels=(512, 512, 1024),
+        in_indices=(0, 1, 2),
+        norm_groups=(8, 16, 32),
+    ),
+    'puzzle_affnet_r50': dict(type='EdgeHead'),
+}
+
+
+def build(layout, reference_weights, *, rule, **changes):
+    model = MODELS.build(
+        dict(
+            type='AffinityNet',
+            data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
+            backbone=BACKBONES[layout],
+            decode_head={**HEADS[layout], **changes},
+        )
+    )
+    model = reference_weights.load_filled(model, layout, rule=rule, classes=20)
+    return model.eval()
+
+
+def dense(affinity, offsets):
+    """Write an affinity map as the symmetric matrix of the released code."""
+    _, height, width = affinity.shape
+    matrix = torch.eye(height * width)
+    for weights, (dy, dx) in zip(affinity, offsets):
+        for y, x in weights.nonzero().tolist():
+            i, j = y * width + x, (y + dy) * width + x + dx
+            matrix[i, j] = matrix[j, i] = weights[y, x]
+    return matrix
+
+
+@pytest.mark.parametrize('network', ['resnet38', 'vgg16'])
+def test_affinities(network, reference_weights, golden, assert_maps):
+    recorded = golden(f'net_psa_{network}_aff_104x120')
+    model = build(f'{network}_psa_aff', reference_weights, rule='a')
+    image = reference_weights.network_input(1, 104, 120)
+    with torch.no_grad():
+        found = model.decode_head.affinity(model.extract_feat(image))[0]
+    pairs = found[psa_pairs(13, 15, 5)].view(1, 34, 63)
+    assert_maps(pairs, recorded['aff'])
+    assert_maps(dense(found, model.offsets), recorded['dense'])
+
+
+def test_vgg16_classifier(reference_weights, golden, assert_maps):
+    recorded = golden('net_psa_vgg16_cls_72x96')
+    model = nn.Module()
+    model.backbone = MODELS.build(dict(type='VGG16WSSS', fc6_dilation=1))
+    model.decode_head = MODELS.build(
+        dict(type='SqrtCAMHead', in_channels=1024, num_classes=21)
+    )
+    reference_weights.load_filled(model, 'vgg16_psa_cls', rule='a', classes=20).eval()
+    with torch.no_grad():
+        features = model.backbone(reference_weights.network_input(1, 72, 96))
+        cam, logits = model.decode_head.predict(features, (72, 96))
+    assert_maps(logits, recorded['logit'])
+    # The root blows up rounding near 0, so its argument is compared.
+    assert_maps(cam.square(), recorded['cam'] ** 2)
+
+
+def test_edges(reference_weights, golden, assert_maps):
+    recorded = golden('net_puzzle_affnet_r50_96x128')
+    model = build('puzzle_affnet_r50', reference_weights, rule='a')
+    image = reference_weights.network_input(1, 96, 128)
+    with torch.no_grad():
+        edge = model(image)
+    assert_maps(edge, recorded['edge'])
+    # The file holds the pairs of training in the order of IRN, at radius 5.
+    affinity = edge_affinity(edge.sigmoid()[:, 0], 5)[0]
+    place = {offset: p for p, offset in enumerate(model.offsets)}
+    order = [place[offset] for group in path_groups(5) for offset in group]
+    found = affinity[order][:, psa_pairs(24, 32, 5)[0]]
+    assert_maps(found[None], recorded['aff'])
+    assert complete_pairs(24, 32, 5).sum() > psa_pairs(24, 32, 5).sum()
+
+
+@pytest.mark.parametrize(
+    ('stem', 'pairs', 'offsets'),
+    [
+        ('e2e_psa_affinity_random_walk', 'psa', 34),
+        ('e2e_psa_affinity_small_map', 'seam', 12),
+    ],
+)
+def test_image_to_affinities(
+    stem, pairs, offsets, reference_weights, golden, assert_maps
+):
+    recorded = golden(stem)
+    model = build('resnet38_psa_aff', reference_weights, rule='b', pairs=pairs)
+    model.decode_head.fuse.weight.data *= float(recorded['f9_scale'])
+    image = torch.from_numpy(recorded['input'])
+    with torch.no_grad():
+        found = model.decode_head.affinity(model.extract_feat(image))[0]
+    exists = model.decode_head.pairs(*found.shape[-2:], 5)
+    used = exists.flatten(1).any(dim=1)
+    assert used.sum() == offsets
+    assert_maps(found[exists].view(1, offsets, -1), recorded['pair_affinity'])
+    # The transition matrix sums over the rows of A^beta.
+    powered = dense(found, model.offsets) ** int(recorded['beta'])
+    transition = powered / powered.sum(dim=0, keepdim=True)
+    assert_maps(transition[7], recorded['transition_row7'])
+    assert_maps(transition.sum(dim=1), recorded['transition_row_sums'])

@@ -1,0 +1,87 @@
+"""The network of the affinity stage: a backbone and an affinity or edge head."""
+
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement, PixelData
+from torch import Tensor
+
+from wsss_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class AffinityNet(BaseModel):
+    """Learn from confident seeds which neighbouring cells are of one class.
+
+    Training takes samples with ``gt_affinity_seed`` (1, h, w). Predicted samples
+    carry ``affinity`` (P, h, w) in the order of ``offsets``, and whatever else the
+    head gives.
+
+    Args:
+        backbone: Config of the backbone.
+        decode_head: Config of an :class:`AffinityHead` or :class:`EdgeHead`.
+        data_preprocessor: Config of the data preprocessor.
+        init_cfg: MMEngine weight initialisation.
+
+    Note:
+        At inference an image is padded at the right and at the bottom with zeros to
+        a multiple of the stride, as in AffinityNet's released code.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        decode_head: dict,
+        *,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.decode_head = MODELS.build(decode_head)
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """Neighbours (dy, dx) that the channels of an affinity map stand for."""
+        return self.decode_head.offsets
+
+    @property
+    def stride(self) -> int:
+        """Pixels from one cell of an affinity map to the next."""
+        return self.decode_head.stride
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute the backbone's feature maps of images (B, 3, H, W)."""
+        return tuple(self.backbone(inputs))
+
+    def forward(
+        self,
+        inputs: Tensor,
+        data_samples: list | None = None,
+        mode: str = 'tensor',
+    ) -> dict[str, Tensor] | list[BaseDataElement] | Tensor:
+        """Compute the losses, the predictions, or the head's bare output.
+
+        Raises:
+            ValueError: If the mode is unknown, or samples are missing.
+        """
+        if mode == 'tensor':
+            return self.decode_head(self.extract_feat(inputs))
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f"mode={mode!r}; choose 'loss', 'predict' or 'tensor'")
+        if data_samples is None:
+            raise ValueError(f'mode={mode!r} needs data_samples')
+        if mode == 'loss':
+            return self.decode_head.loss(self.extract_feat(inputs), data_samples)
+        return self.predict(inputs, data_samples)
+
+    def predict(self, inputs: Tensor, data_samples: list) -> list[BaseDataElement]:
+        """Put the affinity map of every image into its sample."""
+        height, width = inputs.shape[-2:]
+        padded = F.pad(inputs, (0, -width % self.stride, 0, -height % self.stride))
+        views = [self.extract_feat(padded)]
+        if self.decode_head.takes_mirror:
+            views.append(self.extract_feat(padded.flip(-1)))
+        for name, maps in self.decode_head.predict(views).items():
+            for sample, one in zip(data_samples, maps):
+                sample.set_data({name: PixelData(data=one)})
+        return data_samples
