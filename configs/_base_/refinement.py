@@ -1,0 +1,13 @@
+# Named chains of refiners, `--refine NAME` of tools/gen_pseudo.py. All begin with the
+# background's score: one minus the strongest class, to the power alpha. An alpha that
+# acts like the threshold t on a single class is ln t / ln(1 - t): 4.3 for 0.26.
+# SEAM's constants; AffinityNet's are alpha 16 and 256 steps.
+background = dict(type='PowerBackground', alpha=6)
+walk = dict(type='RandomWalkRefiner', beta=8, steps=64)
+crf = dict(type='DenseCRFRefiner', parameters='soft1')
+refine = dict(crf=[crf], rw=[walk], rw_crf=[walk, crf], pamr=[dict(type='PAMRRefiner')])
+# What an affinity network learns from: dense CRF of the CAMs with a strong and with a
+# weak background. The two alphas must lie on either side of the best one.
+training_scores = dict(
+    type='TrainingScores', low_alpha=4, high_alpha=24, parameters='soft'
+)

@@ -1,0 +1,37 @@
+"""Refinement: from CAMs to the scores that become pseudo masks.
+
+A `Seed` holds what is known about one image; a refiner takes a seed and returns a
+better one. Refiners are registered in TASK_UTILS and chained in config; see
+configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
+"""
+
+from .chain import build_chain, refine
+from .pool import refine_all, run_pool
+from .refiners import (
+    DenseCRFRefiner,
+    LabelCRFRefiner,
+    PAMRRefiner,
+    PowerBackground,
+    RandomWalkRefiner,
+    ThresholdBackground,
+)
+from .seed import AffinityMap, Seed, SeedFiles, seed_mask
+from .training_scores import TrainingScores
+
+__all__ = [
+    'AffinityMap',
+    'DenseCRFRefiner',
+    'LabelCRFRefiner',
+    'PAMRRefiner',
+    'PowerBackground',
+    'RandomWalkRefiner',
+    'Seed',
+    'SeedFiles',
+    'ThresholdBackground',
+    'TrainingScores',
+    'build_chain',
+    'refine',
+    'refine_all',
+    'run_pool',
+    'seed_mask',
+]
