@@ -11,6 +11,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 import wsss_mm.models  # noqa: F401
+from wsss_mm.engine.launch import load_config
 from wsss_mm.registry import DATASETS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -28,7 +29,15 @@ def load(name):
 
 
 def trains_from_tags(cfg):
-    return cfg.model.type == 'CAMEncoderDecoder'
+    return cfg.model.type in ('CAMEncoderDecoder', 'AffinityNet')
+
+
+def finds_affinities(cfg):
+    return cfg.model.type == 'AffinityNet'
+
+
+def splits(cfg):
+    return ('train', 'test') if finds_affinities(cfg) else ('train', 'val', 'test')
 
 
 def build_without_pretrained(cfg):
@@ -48,20 +57,46 @@ def test_its_parts_exist_and_fit(name):
     with torch.device('meta'):
         model = build_without_pretrained(cfg)
     classes = DATASETS.get(cfg.dataset_type).METAINFO['classes']
-    assert model.decode_head.num_classes == len(classes) == cfg.num_classes
+    assert len(classes) == cfg.num_classes
+    if not finds_affinities(cfg):
+        assert model.decode_head.num_classes == cfg.num_classes
     assert {'img_path'} <= set(cfg.train_dataloader.dataset.data_prefix)
-    for split in ('train', 'val', 'test'):
+    for split in splits(cfg):
         dataset = cfg[f'{split}_dataloader'].dataset
         assert dataset.type == cfg.dataset_type
         for step in dataset.pipeline:
             TRANSFORMS.build(step)
-    for step in cfg.tta_pipeline:
-        TRANSFORMS.build(step)
-    assert MODELS.get(cfg.tta_model.type) is not None
+    if finds_affinities(cfg):
+        # A random walk has one scale; nothing can be scored.
+        assert 'val_dataloader' not in cfg
+        assert 'tta_model' not in cfg
+        check_seed_steps(cfg, model)
+    else:
+        for step in cfg.tta_pipeline:
+            TRANSFORMS.build(step)
+        assert MODELS.get(cfg.tta_model.type) is not None
     for schedule in cfg.param_scheduler:
         assert PARAM_SCHEDULERS.get(schedule.type) is not None
     # The last schedule ends with the training, or one step behind.
     assert cfg.param_scheduler[-1].end - cfg.train_cfg.max_iters in (0, 1)
+
+
+def check_seed_steps(cfg, model):
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert steps['LoadSeedScores'].folder == cfg.seed_scores
+    assert steps['SeedFromScores'].cell == model.stride
+    height, width = steps['RandomCropPad'].crop_size
+    with torch.device('meta'):
+        # meta tensors have no mask to index: the embedding's size is enough.
+        out = model(torch.zeros(1, 3, height, width))
+    assert out.shape[-2:] == (height // model.stride, width // model.stride)
+
+
+def test_the_folder_of_seed_scores_is_an_option():
+    path = CONFIGS / 'seam/seam_r18_synth_affinity.py'
+    cfg = load_config(str(path), {'seed_scores': '/elsewhere'})
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert steps['LoadSeedScores'].folder == '/elsewhere'
 
 
 @pytest.mark.parametrize('name', LEAVES)
@@ -93,7 +128,7 @@ def test_a_test_image_is_never_trained_on(name):
     trained = cfg.train_dataloader.dataset.ann_file
     assert trained.endswith('/trainaug.txt')
     expected = 'train.txt' if trains_from_tags(cfg) else 'val.txt'
-    for split in ('val', 'test'):
+    for split in splits(cfg)[1:]:
         assert Path(cfg[f'{split}_dataloader'].dataset.ann_file).name == expected
 
 
@@ -115,6 +150,9 @@ def test_a_step_forward_and_back(name):
         sample.image_labels = labels
         mask = torch.from_numpy(rng.integers(0, cfg.num_classes, (1, 64, 64)))
         sample.gt_sem_seg = PixelData(data=mask)
+        if finds_affinities(cfg):
+            cell = model.stride
+            sample.gt_affinity_seed = PixelData(data=mask[:, ::cell, ::cell])
         samples.append(sample)
     data = dict(inputs=list(torch.randn(2, 3, 64, 64)), data_samples=samples)
     losses = model(**model.data_preprocessor(data, True), mode='loss')
@@ -129,6 +167,13 @@ def test_a_step_forward_and_back(name):
     model.eval()
     with torch.no_grad():
         found = model.test_step(data)
+    if finds_affinities(cfg):
+        cells = 64 // model.stride
+        for sample in found:
+            affinity = sample.affinity.data
+            assert affinity.shape == (len(model.offsets), cells, cells)
+            assert 0 <= affinity.min() < affinity.max() <= 1
+        return
     for sample in found:
         mask = sample.pred_sem_seg.data
         assert mask.shape == (1, 64, 64)

@@ -86,11 +86,24 @@ def load_config(
             f'{path}: an option does not fit it ({error}); entries of a list go by '
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
+    place_seed_scores(cfg)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
+
+
+def place_seed_scores(cfg: Config) -> None:
+    """Hand the folder in ``seed_scores`` to the transform that reads from it.
+
+    Config files copy such a value while they are read, before options are applied.
+    """
+    if cfg.get('seed_scores') is None:
+        return
+    for step in cfg.train_dataloader.dataset.pipeline:
+        if step.type == 'LoadSeedScores':
+            step.folder = cfg.seed_scores
 
 
 def start_from(cfg: Config, *, resume: bool) -> None:
