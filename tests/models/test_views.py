@@ -150,7 +150,7 @@ def test_impossible_bounds_are_refused(options):
         EquivariantViews(dict(type='SegDataPreProcessor'), **options)
 
 
-@pytest.mark.parametrize('name', ['cam_mbv2', 'seam_mbv2', 'deeplabv3plus_mbv2'])
+@pytest.mark.parametrize('name', ['cam_mbv2', 'seam_mbv2', 'deeplabv2_mbv2'])
 def test_mobilenet_gets_the_colours_it_was_trained_on(root, name):
     config = Config.fromfile(root / f'configs/_base_/models/{name}.py')
     preprocessor = MODELS.build(config.model.data_preprocessor)

@@ -2,12 +2,13 @@
 max_iters = 160
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.01),
     clip_grad=dict(max_norm=10),
     paramwise_cfg=dict(custom_keys={'decode_head': dict(lr_mult=10.0)}),
 )
 param_scheduler = [
-    dict(type='ReferencePolyLR', power=0.9, begin=0, end=max_iters, by_epoch=False)
+    dict(type='LinearLR', start_factor=0.05, begin=0, end=15, by_epoch=False),
+    dict(type='PolyLR', power=0.9, begin=15, end=max_iters, by_epoch=False),
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type='ValLoop')
