@@ -4,6 +4,7 @@ _base_ = [
     '../_base_/models/seenet_vgg16.py',
     '../_base_/datasets/voc12.py',
     '../_base_/schedules/seenet_25k.py',
+    '../_base_/refinement.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
@@ -45,3 +46,6 @@ tta_pipeline = [
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+# Acts like the threshold of the masks on a single class.
+background = dict(alpha=3.4)
+training_scores = dict(low_alpha=2, high_alpha=8)

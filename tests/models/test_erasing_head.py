@@ -410,6 +410,7 @@ class TestAddedErasing:
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
             cam, logits = head.base.predict(features, (24, 32))
+            cam = cam.clamp(min=0) - cam.clamp(min=0).amin(dim=(2, 3), keepdim=True)
             found = model.test_step(data)
             attention = attend(head.base(features)[:, -3:], LABELS)
             rest, _ = branch_inputs(features[head.in_index], attention, 0.7, 0.05)

@@ -316,6 +316,9 @@ class AddedErasingHead(BaseModule):
             logits, shape (B, C).
         """
         cam, logits = self.base.predict(features, image_size)
+        # A propagated CAM is nowhere zero: count from its minimum, as in SEAM.
+        positive = F.relu(cam)
+        cam = positive - positive.amin(dim=(2, 3), keepdim=True)
         if labels is None:
             labels = logits > 0
         high, low = self.test_thresholds
