@@ -45,7 +45,7 @@ def test_requirement_files_parse(root, name):
 
 
 @pytest.mark.parametrize('python', PYTHONS)
-@pytest.mark.parametrize('name', ['runtime', 'mminstall', 'tests'])
+@pytest.mark.parametrize('name', ['runtime', 'mminstall', 'tests', 'crf'])
 def test_tested_versions_meet_the_requirements(root, python, name):
     pins = pins_for(root, python)
     for item in requirements(root, name):
@@ -246,6 +246,32 @@ def test_a_finished_environment_is_reused_until_the_pins_change(root, tmp_path):
         stamp.rename(environment / '.ready-of-other-pins')
     done = run_make(root, 'env', f'VENV={environment}')
     assert 'is no Python environment' in done.stderr  # it would build anew
+
+
+def test_what_a_missing_crf_needs_is_said(root, tools_only, tmp_path):
+    script = (root / 'tools' / 'make_env.sh').read_text()
+    start = script.index('explain_no_crf() {')
+    function = script[start : script.index('\n}\n', start) + 3]
+    (tmp_path / 'crf.log').write_text('error: command failed\n')
+    (tmp_path / 'bin' / 'python').symlink_to('/bin/false')
+    code = 'say() { echo "$*"; }\n' + function + 'explain_no_crf'
+
+    def run():
+        return subprocess.run(
+            ['sh', '-c', code],
+            env={'PATH': str(tools_only), 'venv': str(tmp_path), 'version': '3.11'},
+            capture_output=True,
+            text=True,
+        )
+
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert 'no C++ compiler. On Debian or Ubuntu: apt-get install g++' in done.stdout
+    assert 'error: command failed' in done.stderr
+    (tools_only / 'g++').symlink_to('/bin/true')
+    done = run()
+    assert 'apt-get install python3.11-dev' in done.stdout
+    assert 'everything but dense CRF works' in done.stdout
 
 
 def test_an_own_environment_is_checked(root, tmp_path):

@@ -17,6 +17,7 @@ MEND = {
         '  (or the classic stack: see requirements/openmmlab.txt)'
     ),
     'tests': 'pip install -r requirements/tests.txt',
+    'crf': 'pip install -r requirements/crf.txt (needs a C++ compiler, python3-dev)',
 }
 
 
@@ -51,6 +52,9 @@ def main() -> int:
             print(f'env: {sys.executable} cannot import', file=sys.stderr)
             print('  ' + '\n  '.join(failures), file=sys.stderr)
             print(f'  mend: {MEND[group]}', file=sys.stderr)
+    absent = failure('pydensecrf.densecrf')
+    if absent:  # optional: no reason to fail
+        print(f'env: no dense CRF: {absent}\n  mend: {MEND["crf"]}', file=sys.stderr)
     return int(broken)
 
 

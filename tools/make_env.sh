@@ -59,22 +59,43 @@ pip_install() {
     fi
 }
 
+# Without the CRF: say what it needs, and go on.
+explain_no_crf() {
+    tail -n 5 "$venv/crf.log" >&2
+    say "pydensecrf did not install (all of it: $venv/crf.log)."
+    if ! command -v c++ >/dev/null 2>&1 && ! command -v g++ >/dev/null 2>&1; then
+        say 'There is no C++ compiler. On Debian or Ubuntu: apt-get install g++'
+    elif ! "$venv/bin/python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'; then
+        say "There are no headers of Python $version (Python.h)." \
+            "On Debian or Ubuntu: apt-get install python$version-dev"
+    fi
+    say 'Going on without: everything but dense CRF works, and tests of it are skipped.' \
+        "To add it later: $venv/bin/pip install -r requirements/crf.txt"
+}
+
 build() {
     if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
         die "$venv exists and is no Python environment: move it away, or set VENV=..."
     fi
     rm -rf "$venv"
-    say "1/4 new environment in $venv (Python $version)"
+    say "1/5 new environment in $venv (Python $version)"
     "$python" -m venv "$venv" ||
         die "$python could not make an environment in $venv (is the folder writable?)"
-    say '2/4 PyTorch (about 3 GB to fetch, the longest step)'
+    say '2/5 PyTorch (about 3 GB to fetch, the longest step)'
     grep -E '^torch(vision)?==' "$pins" >"$venv/torch.txt"
     pip_install -c "$pins" -r "$venv/torch.txt"
-    say '3/4 the other packages'
+    say '3/5 the other packages'
     # opencv-python-headless stands in for opencv-python, which needs a system libGL:
     # the pins are complete, so pip need not follow the dependencies.
-    pip_install --no-deps -r "$pins"
-    say '4/4 checking that everything imports'
+    grep -v '^pydensecrf2==' "$pins" >"$venv/others.txt"
+    pip_install --no-deps -r "$venv/others.txt"
+    say '4/5 dense CRF (compiled from source, about a minute)'
+    # Alone and last: everything else works on a machine that cannot compile it.
+    grep '^pydensecrf2==' "$pins" >"$venv/crf.txt"
+    "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
+        --no-deps -r "$venv/crf.txt" >"$venv/crf.log" 2>&1 || explain_no_crf
+    say '5/5 checking that everything imports'
     "$venv/bin/python" tools/check_env.py --tests
     touch "$venv/.ready-$hash"
     say 'ready'
