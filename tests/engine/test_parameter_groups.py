@@ -98,3 +98,24 @@ def test_other_retraining_groups(root, model, schedule, rate, biases):
     assert others == {10 * rate}
     old = {v[0] for n, v in found.items() if n not in head}
     assert old == {rate}
+
+
+@pytest.mark.parametrize('network', ['r38', 'vgg16'])
+def test_affinity_groups(root, network):
+    config = Config.fromfile(root / f'configs/_base_/models/affinity_{network}.py')
+    config.model.backbone.init_cfg = None
+    config.model.data_preprocessor = None
+    with torch.device('meta'):
+        model = MODELS.build(config.model)
+    found, defaults = groups(root, 'affinity_poly', model)
+    rates = {}
+    for name, (rate, decay, _) in found.items():
+        rates.setdefault((round(rate, 6), decay), []).append(name)
+    new = rates.pop((0.1, 5e-4))
+    embed = [f'decode_head.embed.{i}.weight' for i in range(3)]
+    assert sorted(new) == [*embed, 'decode_head.fuse.weight']
+    sizes = {key: len(names) for key, names in rates.items()}
+    # VGG-16: 15 weights and biases less 4 frozen ones, and three normalisations.
+    expected = {'r38': {(0.01, 5e-4): 35}, 'vgg16': {(0.01, 5e-4): 14, (0.02, 0.0): 14}}
+    assert sizes == expected[network]
+    assert defaults['momentum'] == 5e-4

@@ -138,7 +138,7 @@ class AffinityHead(BaseModule):
         """Initialise as the reference does: Kaiming, and Xavier with gain 4."""
         super().init_weights()
         for conv in self.embed:
-            nn.init.kaiming_normal_(conv.weight)
+            nn.init.kaiming_normal_(conv.get_parameter('weight'))
         nn.init.xavier_uniform_(self.fuse.weight, gain=4)
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
