@@ -1,15 +1,21 @@
-"""Turn a trained CAM network and image tags into CAM files and pseudo masks."""
+"""Turn a trained CAM network and image tags into CAM files and pseudo masks.
+
+The masks of the CAMs alone go to masks/. A chain of refiners (--refine rw+crf) writes
+its own to masks_rw_crf/; CAM files that are there already are not made again.
+"""
 
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import get_rank, get_world_size
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
-from mmseg.registry import DATASETS
 
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.engine.launch import (
@@ -20,6 +26,21 @@ from wsss_mm.engine.launch import (
     readable_errors,
     start_from_nothing,
 )
+from wsss_mm.engine.refine import (
+    SEED_FOLDER,
+    AffinityNetwork,
+    chain_steps,
+    mask_folder,
+    needs_affinity,
+    save_all,
+    save_refined,
+    save_seed_scores,
+    seed_jobs,
+    training_scores,
+    with_affinity,
+)
+from wsss_mm.refinement import build_chain, refine_all, run_pool
+from wsss_mm.registry import DATASETS
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,6 +71,39 @@ def parse_args() -> argparse.Namespace:
         action=OptionsAction,
         help='override config values: key=value, nested keys as a.b=value',
     )
+    refinement = parser.add_argument_group('refinement')
+    refinement.add_argument(
+        '--refine',
+        default='none',
+        help="chain of the config's `refine`: crf, rw, rw+crf, pamr (default: none)",
+    )
+    refinement.add_argument(
+        '--affinity',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='affinity network that a random walk follows',
+    )
+    refinement.add_argument(
+        '--seed-scores',
+        action='store_true',
+        help=f'write {SEED_FOLDER}/, which the affinity network learns from',
+    )
+    refinement.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count(),
+        help='processes for dense CRF, 0 for none (default: one for each CPU)',
+    )
+    refinement.add_argument(
+        '--keep-scores',
+        action='store_true',
+        help=f'write the refined scores of the classes to {CAM_FOLDER}_<chain>/',
+    )
+    refinement.add_argument(
+        '--ignore-margin',
+        type=float,
+        help='mark pixels as 255 whose best class leads by less than this',
+    )
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
     )
@@ -59,28 +113,36 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def pending(cfg: Config, out: Path, *, cams: bool) -> tuple[list[int], int]:
-    """List the images that have no result yet, and count them all.
-
-    Args:
-        cfg: Config whose test dataset names the images.
-        out: Folder of results.
-        cams: Whether a result needs its CAM file too.
-    """
+def test_dataset(cfg: Config) -> Any:
+    """Build the dataset that the test loop of a config goes through."""
     import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    return DATASETS.build(cfg.test_dataloader.dataset)
 
-    def done(name: str) -> bool:
-        has_cam = not cams or (out / CAM_FOLDER / f'{name}.npz').is_file()
-        return has_cam and (out / MASK_FOLDER / f'{name}.png').is_file()
 
+def remaining(
+    dataset: Any, args: argparse.Namespace, *folders: tuple[Path, str]
+) -> list[int]:
+    """List the images that lack a file in some (folder, suffix)."""
     names = [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
-    return [i for i, name in enumerate(names) if not done(name)], len(names)
+    todo = [
+        i
+        for i, name in enumerate(names)
+        if args.overwrite
+        or not all((folder / f'{name}{suffix}').is_file() for folder, suffix in folders)
+    ]
+    place = ', '.join(str(folder) for folder, _ in folders)
+    print(f'{place}: {len(names) - len(todo)} of {len(names)} images are done already')
+    return todo
 
 
-def prepare(cfg: Config, args: argparse.Namespace, out: Path) -> Config:
-    """Turn a training config into one whose test loop writes pseudo labels."""
+def share(todo: list[int]) -> list[int]:
+    """Take this process's part of the images."""
+    return todo[get_rank() :: get_world_size()]
+
+
+def prepare(cfg: Config, args: argparse.Namespace) -> Config:
+    """Turn a training config into one whose test loop sees images and tags only."""
     data = cfg.test_dataloader.dataset
     data.ann_file = args.split or cfg.train_dataloader.dataset.ann_file
     data.data_prefix.seg_map_path = None  # tags only: no mask is read here
@@ -91,6 +153,20 @@ def prepare(cfg: Config, args: argparse.Namespace, out: Path) -> Config:
         model = cfg.model if args.single_scale else cfg.model['module']
         model['test_cfg']['background_threshold'] = args.threshold
     cfg.test_evaluator = dict(type='Evaluator', metrics=[])
+    # Where the bar is not shown, the log tells the time left.
+    cfg.default_hooks.logger.interval = 1000 if sys.stdout.isatty() else 50
+    return cfg
+
+
+def make_cams(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> None:
+    """Run the CAM network over the images that have no CAMs or masks yet."""
+    wanted = [(out / MASK_FOLDER, '.png')]
+    if not args.no_cams:
+        wanted.append((out / CAM_FOLDER, '.npz'))
+    todo = remaining(dataset, args, *wanted)
+    if not todo:
+        return
+    cfg.test_dataloader.dataset.indices = todo
     hook = dict(
         type='PseudoLabelHook',
         out_dir=str(out),
@@ -98,9 +174,54 @@ def prepare(cfg: Config, args: argparse.Namespace, out: Path) -> Config:
         progress=True,
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    # Where the bar is not shown, the log tells the time left.
-    cfg.default_hooks.logger.interval = 1000 if sys.stdout.isatty() else 50
-    return cfg
+    runner = Runner.from_cfg(cfg)
+    load_weights(runner.model, args.checkpoint)
+    runner.test()
+    print(f'wrote {out / MASK_FOLDER}')
+
+
+def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> dict:
+    """Refine the CAM files into masks; return the message of each image that failed."""
+    walks = needs_affinity(cfg, args.refine)
+    if walks and args.affinity is None:
+        raise ValueError(
+            f'--refine {args.refine} walks along affinities: add --affinity CONFIG '
+            'CHECKPOINT, the affinity network that tools/train.py made'
+        )
+    folder = out / mask_folder(args.refine)
+    todo = share(remaining(dataset, args, (folder, '.png')))
+    jobs = seed_jobs(dataset, todo, out)
+    if walks:
+        network = AffinityNetwork(load_config(args.affinity[0]), args.affinity[1])
+        data = dict(cfg.test_dataloader.dataset)
+        jobs = with_affinity(jobs, network.predict(data, todo))
+    chain = build_chain({args.refine: chain_steps(cfg, args.refine)}, args.refine)
+    save = partial(
+        save_refined,
+        out=out,
+        chain=args.refine,
+        palette=dataset.metainfo['palette'],
+        margin=args.ignore_margin,
+        keep_scores=args.keep_scores,
+    )
+    results = refine_all(jobs, chain, workers=args.workers)
+    failures = save_all(results, save, total=len(todo))
+    print(f'wrote {folder}')
+    return failures
+
+
+def make_seed_scores(
+    cfg: Config, args: argparse.Namespace, dataset: Any, out: Path
+) -> dict:
+    """Write what the affinity network learns from; return what failed."""
+    folder = out / SEED_FOLDER
+    todo = share(remaining(dataset, args, (folder, '.npz')))
+    jobs = seed_jobs(dataset, todo, out)
+    results = run_pool(jobs, training_scores(cfg), workers=args.workers)
+    save = partial(save_seed_scores, folder=folder)
+    failures = save_all(results, save, total=len(todo))
+    print(f'wrote {folder}')
+    return failures
 
 
 def main() -> None:
@@ -110,17 +231,17 @@ def main() -> None:
         prepare_launcher(cfg, args.launcher)
         start_from_nothing(cfg)
         out = Path(args.out or cfg.work_dir)
-        cfg = prepare(cfg, args, out)
-        if not args.overwrite:
-            todo, total = pending(cfg, out, cams=not args.no_cams)
-            print(f'{total - len(todo)} of {total} images are done already')
-            if not todo:
-                return
-            cfg.test_dataloader.dataset.indices = todo
-        runner = Runner.from_cfg(cfg)
-        load_weights(runner.model, args.checkpoint)
-        runner.test()
-        print(f'wrote {out / MASK_FOLDER}')
+        cfg = prepare(cfg, args)
+        dataset = test_dataset(cfg)
+        make_cams(cfg, args, dataset, out)
+        failures = {}
+        if args.seed_scores:
+            failures |= make_seed_scores(cfg, args, dataset, out)
+        if args.refine != 'none':
+            failures |= refine(cfg, args, dataset, out)
+        if failures:
+            shown = '\n  '.join(f'{k}: {v}' for k, v in sorted(failures.items()))
+            raise ValueError(f'{len(failures)} images failed:\n  {shown}')
 
 
 if __name__ == '__main__':

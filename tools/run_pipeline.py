@@ -1,10 +1,11 @@
-"""Run a whole method: tags, CAMs, pseudo masks, a trained segmenter, its figures.
+"""Run a whole method: tags, CAMs, refined pseudo masks, a segmenter, its figures.
 
 Finished stages are skipped, an interrupted training is resumed.
 """
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from mmengine.config import Config
@@ -15,7 +16,14 @@ from wsss_mm.engine.launch import (
     parse_options,
     readable_errors,
 )
-from wsss_mm.engine.pipeline import Stage, run_stages, segmenter_config
+from wsss_mm.engine.pipeline import (
+    Stage,
+    affinity_config,
+    default_chain,
+    run_stages,
+    segmenter_config,
+)
+from wsss_mm.engine.refine import SEED_FOLDER, mask_folder, needs_affinity
 from wsss_mm.io.atomic import atomic_write
 
 
@@ -28,13 +36,24 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', help='folder of everything (default: by config)')
     parser.add_argument(
+        '--refine',
+        help="chain of the config that makes the segmenter's masks (default: rw_crf "
+        'where <config>_affinity.py exists, else none)',
+    )
+    parser.add_argument(
         '--threshold', type=float, help='background threshold of the pseudo masks'
     )
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], help='for the CAM network'
     )
     parser.add_argument(
+        '--affinity-options', nargs='+', default=[], help='for the affinity network'
+    )
+    parser.add_argument(
         '--segmenter-options', nargs='+', default=[], help='for the segmenter'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes that refine'
     )
     return parser.parse_args()
 
@@ -51,62 +70,108 @@ def masks_of(cfg: Config) -> tuple[Path, Path] | None:
     return root / folder, root / data.ann_file
 
 
+def options_of(pairs: list[str]) -> tuple[str, ...]:
+    """Hand ``key=value`` pairs on as a tool's ``--cfg-options``."""
+    return ('--cfg-options', *pairs) if pairs else ()
+
+
+def gen_pseudo(args: argparse.Namespace, folder: Path, *more: str) -> tuple[str, ...]:
+    """Put a command of gen_pseudo.py together."""
+    network = str(folder / 'cam')
+    return (
+        *('gen_pseudo.py', args.config, network, '--work-dir', network),
+        *('--out', str(folder), *more, *options_of(args.cfg_options)),
+    )
+
+
+def evaluation(
+    cfg: Config, folder: Path, name: str, predictions: str, *more: str
+) -> list[Stage]:
+    """Score a folder against the true masks; no stage where there are none."""
+    truth = masks_of(cfg)
+    if truth is None:
+        return []
+    return [
+        Stage(
+            f'eval_{name}',
+            (
+                *('eval_masks.py', str(folder / predictions), str(truth[0])),
+                *('--list', str(truth[1]), '--classes', str(cfg.num_classes)),
+                *('--json', str(folder / f'{name}.json'), *more),
+            ),
+        )
+    ]
+
+
 def cam_stages(cfg: Config, args: argparse.Namespace, folder: Path) -> list[Stage]:
-    """List the stages from tags to evaluated pseudo masks."""
-    options = ('--cfg-options', *args.cfg_options) if args.cfg_options else ()
-    config, network = args.config, str(folder / 'cam')
+    """List the stages from tags to evaluated CAMs and their masks."""
     threshold = args.threshold
     if threshold is None:
         threshold = cfg.model.test_cfg.background_threshold
-    stages = [
+    if masks_of(cfg) is None:
+        print('no true masks are configured: the pseudo masks are not evaluated')
+    curve = ('--curve', '--threshold', str(threshold))
+    return [
         Stage(
             'train_cam',
-            ('train.py', config, '--work-dir', network, *options),
+            (
+                *('train.py', args.config, '--work-dir', str(folder / 'cam')),
+                *options_of(args.cfg_options),
+            ),
             resume=('--resume',),
         ),
-        Stage(
-            'gen_pseudo',
-            (
-                *('gen_pseudo.py', config, network, '--work-dir', network),
-                *('--out', str(folder), '--threshold', str(threshold), *options),
-            ),
+        Stage('gen_pseudo', gen_pseudo(args, folder, '--threshold', str(threshold))),
+        *evaluation(
+            cfg,
+            *(folder, 'cam', 'cams', *curve),
+            *('--plot', str(folder / 'cam_curve.png')),
         ),
+        *evaluation(cfg, folder, 'pseudo_mask', 'masks'),
     ]
-    truth = masks_of(cfg)
-    if truth is None:
-        print('no true masks are configured: the pseudo masks are not evaluated')
-        return stages
-    common = (
-        *(str(truth[0]), '--list', str(truth[1])),
-        *('--classes', str(cfg.num_classes)),
-    )
-    cams, masks = str(folder / 'cams'), str(folder / 'masks')
+
+
+def affinity_stages(args: argparse.Namespace, folder: Path) -> list[Stage]:
+    """List the stages that train the affinity network on confident seeds."""
+    config = str(affinity_config(args.config))
+    seeds = f'seed_scores={(folder / SEED_FOLDER).resolve()}'
     return [
-        *stages,
         Stage(
-            'eval_cams',
-            (
-                *('eval_masks.py', cams, *common, '--curve'),
-                *('--threshold', str(threshold)),
-                *('--json', str(folder / 'cam.json')),
-                *('--plot', str(folder / 'cam_curve.png')),
-            ),
+            'seed_scores',
+            gen_pseudo(args, folder, '--seed-scores', '--workers', str(args.workers)),
         ),
         Stage(
-            'eval_masks',
+            'train_affinity',
             (
-                *('eval_masks.py', masks, *common),
-                *('--json', str(folder / 'pseudo_mask.json')),
+                *('train.py', config, '--work-dir', str(folder / 'affinity')),
+                *('--cfg-options', seeds, *args.affinity_options),
             ),
+            resume=('--resume',),
         ),
     ]
 
 
-def segmenter_stages(args: argparse.Namespace, folder: Path) -> list[Stage]:
+def refinement_stages(
+    cfg: Config, args: argparse.Namespace, folder: Path, name: str
+) -> list[Stage]:
+    """List the stages from CAMs to refined and evaluated masks."""
+    stages, affinity = [], ()
+    if needs_affinity(cfg, name):
+        stages = affinity_stages(args, folder)
+        affinity = (
+            *('--affinity', str(affinity_config(args.config))),
+            str(folder / 'affinity'),
+        )
+    refine = ('--refine', name, *affinity, '--workers', str(args.workers))
+    stages.append(Stage(f'refine_{name}', gen_pseudo(args, folder, *refine)))
+    return stages + evaluation(cfg, folder, name, mask_folder(name))
+
+
+def segmenter_stages(args: argparse.Namespace, folder: Path, chain: str) -> list[Stage]:
     """List the stages that retrain a segmenter from the masks and test it."""
     config = str(segmenter_config(args.config, args.segmenter))
     cfg = load_config(config, parse_options(args.segmenter_options))
-    masks, network = str((folder / 'masks').resolve()), str(folder / 'segmenter')
+    masks = str((folder / mask_folder(chain)).resolve())
+    network = str(folder / 'segmenter')
     data = f'train_dataloader.dataset.data_prefix.seg_map_path={masks}'
     options = ('--cfg-options', data, *args.segmenter_options)
     train = Stage(
@@ -138,11 +203,15 @@ def main() -> None:
         options = parse_options(args.cfg_options)
         cfg = load_config(args.config, options, work_dir=args.work_dir)
         folder = Path(cfg.work_dir)
-        stages = cam_stages(cfg, args, folder) + segmenter_stages(args, folder)
+        chain = args.refine or default_chain(args.config)
+        stages = cam_stages(cfg, args, folder)
+        if chain != 'none':
+            stages += refinement_stages(cfg, args, folder, chain)
+        stages += segmenter_stages(args, folder, chain)
         seconds = run_stages(stages, folder)
         results = {
             name: json.loads((folder / f'{name}.json').read_text())
-            for name in ('cam', 'pseudo_mask', 'segmentation')
+            for name in ('cam', 'pseudo_mask', chain, 'segmentation')
             if (folder / f'{name}.json').is_file()
         }
         with atomic_write(folder / 'results.json') as part:

@@ -2,8 +2,12 @@ _base_ = [
     '../_base_/models/seam_r18.py',
     '../_base_/datasets/synth_voc.py',
     '../_base_/schedules/cam_synth.py',
+    '../_base_/refinement.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 # Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
 load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
+# Set where these CAMs' background lies, see the threshold of their masks.
+background = dict(alpha=1.3)
+training_scores = dict(low_alpha=0.8, high_alpha=3)

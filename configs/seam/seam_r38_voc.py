@@ -2,6 +2,7 @@ _base_ = [
     '../_base_/models/seam_r38.py',
     '../_base_/datasets/voc12.py',
     '../_base_/schedules/seam_poly.py',
+    '../_base_/refinement.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))

@@ -142,3 +142,29 @@ def segmenter_config(cam_config: str | Path, name: str | None = None) -> Path:
             f'{path.parent}: no {pattern}, the config of the second stage of {path}'
         )
     return found[0]
+
+
+def affinity_config(cam_config: str | Path) -> Path:
+    """Find the config of the affinity network that belongs to a CAM config.
+
+    Args:
+        cam_config: A config ``<stem>.py``.
+
+    Raises:
+        ValueError: If there is no ``<stem>_affinity.py`` beside it.
+    """
+    path = Path(cam_config)
+    found = path.with_name(f'{path.stem}_affinity.py')
+    if not found.is_file():
+        raise ValueError(
+            f'{found}: no such config, but a random walk needs an affinity network; '
+            'write one, or refine with --refine crf, pamr or none'
+        )
+    return found
+
+
+def default_chain(cam_config: str | Path) -> str:
+    """Choose how masks are refined: as far as the configs beside a CAM config go."""
+    path = Path(cam_config)
+    walks = path.with_name(f'{path.stem}_affinity.py').is_file()
+    return 'rw_crf' if walks else 'none'
