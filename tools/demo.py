@@ -6,6 +6,7 @@ All networks start from one tag classifier, which stands in for ImageNet weights
 
 import argparse
 import csv
+import importlib.util
 import json
 import os
 import platform
@@ -22,7 +23,13 @@ from PIL import Image
 from wsss_mm import __version__
 from wsss_mm.datasets.synth_voc import METAINFO
 from wsss_mm.engine.launch import load_config, readable_errors
-from wsss_mm.engine.pipeline import Stage, run_stage, segmenter_config
+from wsss_mm.engine.pipeline import (
+    Stage,
+    affinity_config,
+    run_stage,
+    segmenter_config,
+)
+from wsss_mm.engine.refine import SEED_FOLDER, mask_folder
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
@@ -33,6 +40,14 @@ BASELINE = 'configs/cam/cam_r18_synth.py'
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
 SUPERVISED = 'configs/supervised/deeplabv2_r18_synth.py'
 PICTURES = 8
+# What the segmenter learns from is called the pseudo mask, whichever chain made it.
+STAGES_OF_CHAINS = {
+    'crf': 'crf',
+    'rw': 'random_walk',
+    'rw_crf': 'pseudo_mask',
+    'pamr': 'pseudo_mask',
+}
+CHAINS_IN_WORDS = {'rw_crf': 'random walk, then dense CRF', 'pamr': 'PAMR'}
 
 
 @dataclass(frozen=True)
@@ -79,13 +94,18 @@ class Demo:
         """Weights of the tag classifier that all networks start from."""
         return (self.folder / 'pretrain' / 'last_checkpoint').read_text().strip()
 
-    def pseudo(self, name: str, config: str, split: Path, out: Path) -> None:
-        """Write the CAMs and pseudo masks of a list of images."""
+    def pseudo(
+        self, name: str, config: str, split: Path, out: Path, *more: str
+    ) -> None:
+        """Write CAMs and masks of a list of images; ``more`` says which."""
         network = str(self.folder / name)
+        kind = '_'.join(word.strip('-') for word in more[:2] if 'workers' not in word)
         self.run(
-            f'gen_pseudo_{name}_{split.stem}',
+            '_'.join(filter(None, ['gen_pseudo', name, split.stem, kind])),
             *('gen_pseudo.py', config, network, '--work-dir', network),
-            *('--split', str(split.resolve()), '--out', str(out), *self.options()),
+            *('--split', str(split.resolve()), '--out', str(out), '--workers', '0'),
+            *more,
+            *self.options(),
         )
 
     def evaluate(self, name: str, predictions: Path, *more: str) -> None:
@@ -132,16 +152,44 @@ def baseline_lane(demo: Demo) -> None:
 
 
 def method_lane(demo: Demo) -> None:
-    """The method's CAMs, its pseudo masks and the segmenter trained from them."""
+    """The method's CAMs, their refinement, and the segmenter trained from them."""
     config, name = METHODS[demo.method], f'{demo.method}_cam'
     out = demo.folder / name
     demo.train(name, config, f'load_from={demo.pretrained}')
     demo.pseudo(name, config, demo.split('trainaug'), out)
     threshold = load_config(config).model.test_cfg.background_threshold
     demo.evaluate(name, out / 'cams', '--curve', '--threshold', str(threshold))
-    demo.evaluate('pseudo_mask', out / 'masks')
-    demo.pseudo(name, config, demo.folder / 'samples.txt', out / 'samples')
-    demo.segment('segmentation', str(segmenter_config(config)), out / 'masks')
+    options = train_affinity(demo, name, config) if crf_is_installed() else {}
+    chains = ('crf', 'rw', 'rw_crf') if options else ('pamr',)
+    for chain in chains:
+        refine = ('--refine', chain, *options.get(chain, ()))
+        demo.pseudo(name, config, demo.split('trainaug'), out, *refine)
+        demo.evaluate(STAGES_OF_CHAINS[chain], out / mask_folder(chain))
+    # The last chain makes what the segmenter learns from, and what is shown.
+    demo.pseudo(name, config, demo.folder / 'samples.txt', out / 'samples', *refine)
+    masks = out / mask_folder(chain)
+    demo.segment('segmentation', str(segmenter_config(config)), masks)
+
+
+def crf_is_installed() -> bool:
+    """Tell whether dense CRF can run; say what happens if it cannot."""
+    if importlib.util.find_spec('pydensecrf') is not None:
+        return True
+    print(
+        'dense CRF is not installed (pip install -r requirements/crf.txt): PAMR '
+        'refines the masks instead, and there is no random walk'
+    )
+    return False
+
+
+def train_affinity(demo: Demo, name: str, config: str) -> dict[str, tuple[str, ...]]:
+    """Train the affinity network; return what each chain needs to run."""
+    out, network = demo.folder / name, str(affinity_config(config))
+    demo.pseudo(name, config, demo.split('trainaug'), out, '--seed-scores')
+    seeds = f'seed_scores={(out / SEED_FOLDER).resolve()}'
+    demo.train('affinity', network, seeds, f'load_from={demo.pretrained}')
+    walk = ('--affinity', network, str(demo.folder / 'affinity'))
+    return {'crf': (), 'rw': walk, 'rw_crf': walk}
 
 
 def in_parallel(lanes: list[Callable[[Demo], None]], demo: Demo) -> None:
@@ -151,11 +199,23 @@ def in_parallel(lanes: list[Callable[[Demo], None]], demo: Demo) -> None:
             done.result()
 
 
+def last_chain(demo: Demo) -> str:
+    """Name the chain that made the pseudo masks."""
+    masks = demo.folder / f'{demo.method}_cam' / mask_folder('rw_crf')
+    return 'rw_crf' if masks.is_dir() else 'pamr'
+
+
+def stage_names(demo: Demo) -> list[str]:
+    """List the stages that have a figure, in the order of the pipeline."""
+    names = ['cam_baseline', f'{demo.method}_cam', *STAGES_OF_CHAINS.values()]
+    made = [name for name in names if (demo.folder / f'{name}.json').is_file()]
+    return [*dict.fromkeys(made), 'segmentation', 'fully_supervised']
+
+
 def collect(demo: Demo) -> dict:
     """Gather the figures of all stages, in percent."""
-    names = ['cam_baseline', f'{demo.method}_cam', 'pseudo_mask', 'segmentation']
     stages = {}
-    for name in [*names, 'fully_supervised']:
+    for name in stage_names(demo):
         found = json.loads((demo.folder / f'{name}.json').read_text())
         if 'mIoU_best' not in found:
             stages[name] = dict(miou=found['mIoU'])
@@ -180,7 +240,8 @@ def samples(demo: Demo) -> list[dict]:
         method = demo.folder / f'{demo.method}_cam' / 'samples'
         baseline = demo.folder / 'cam_baseline' / 'samples'
         masks = {
-            'pseudo mask': method / 'masks',
+            'CAM mask': method / 'masks',
+            'pseudo mask': method / mask_folder(last_chain(demo)),
             'segmentation': demo.folder / 'segmentation' / 'masks',
             'fully supervised': demo.folder / 'fully_supervised' / 'masks',
             'ground truth': demo.data / 'SegmentationClass',
@@ -214,7 +275,9 @@ def report(demo: Demo, results: dict) -> None:
     texts = {
         'cam_baseline': ('plain CAM, best threshold', 'train'),
         f'{demo.method}_cam': (f'{demo.method.upper()} CAM, best threshold', 'train'),
-        'pseudo_mask': ('pseudo masks at the fixed threshold', 'train'),
+        'crf': ('the same CAM after dense CRF', 'train'),
+        'random_walk': ('the same CAM after the random walk', 'train'),
+        'pseudo_mask': (f'pseudo masks: {CHAINS_IN_WORDS[last_chain(demo)]}', 'train'),
         'segmentation': ('DeepLabV2 trained from the pseudo masks', 'val'),
         'fully_supervised': ('the same DeepLabV2 trained from true masks', 'val'),
     }
@@ -241,7 +304,7 @@ def report(demo: Demo, results: dict) -> None:
         },
         notes=[
             'The best threshold looks at ground truth and is shown to compare CAMs; '
-            'the pseudo masks use the fixed threshold of the config.',
+            'everything below it has a fixed background.',
             'All networks start from one classifier trained on tags, which takes the '
             'place of ImageNet weights. SynthVOC figures compare methods under one '
             'small budget; they say nothing about VOC.',

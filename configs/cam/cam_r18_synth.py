@@ -11,3 +11,6 @@ load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
 # Set where these CAMs' background lies, see the threshold of their masks.
 background = dict(alpha=12)
 training_scores = dict(low_alpha=6, high_alpha=24)
+# A walk on a map of 32 x 32 cells gets anywhere in a few steps: hold it tighter.
+walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
+refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])

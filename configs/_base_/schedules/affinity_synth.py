@@ -1,5 +1,5 @@
 # AffinityNet on SynthVOC: short, from the weights of cam_r18_synth_pretrain.py.
-max_iters = 250
+max_iters = 150
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
