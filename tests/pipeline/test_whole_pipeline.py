@@ -12,13 +12,16 @@ from wsss_mm.datasets.synth_voc import write_synth_voc
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
 
+CAM_STAGES = ('train_cam', 'gen_pseudo', 'eval_cam', 'eval_pseudo_mask')
+SEGMENTER_STAGES = ('train_segmenter', 'test_segmenter')
 STAGES = (
-    'train_cam',
-    'gen_pseudo',
-    'eval_cams',
-    'eval_masks',
-    'train_segmenter',
-    'test_segmenter',
+    *CAM_STAGES,
+    *('seed_scores', 'train_affinity', 'refine_rw_crf', 'eval_rw_crf'),
+    *SEGMENTER_STAGES,
+)
+needs_crf = pytest.mark.skipif(
+    importlib.util.find_spec('pydensecrf') is None,
+    reason='dense CRF is not installed (requirements/crf.txt)',
 )
 
 
@@ -36,6 +39,10 @@ def options(steps):
 
 
 CAM_OPTIONS = (*options(4), 'load_from=None')
+AFFINITY_OPTIONS = (
+    *('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False'),
+    *('train_dataloader.batch_size=2', 'train_cfg.max_iters=2', 'load_from=None'),
+)
 SEGMENTER_OPTIONS = (*options(2), 'model.backbone.init_cfg=None')
 
 
@@ -66,7 +73,9 @@ def command(root):
     return (
         *('run_pipeline.py', root / 'configs/seam/seam_r18_synth.py'),
         *('--work-dir', 'out', '--threshold', '0.3'),
+        *('--workers', '0'),
         *('--cfg-options', *CAM_OPTIONS),
+        *('--affinity-options', *AFFINITY_OPTIONS),
         *('--segmenter-options', *SEGMENTER_OPTIONS),
     )
 
@@ -85,11 +94,12 @@ def finished(run, root, command):
     return out, printed
 
 
+@needs_crf
 def test_results(finished):
     out, printed = finished
     results = json.loads((out / 'results.json').read_text())
     assert tuple(results['seconds']) == STAGES
-    assert list(results['stages']) == ['cam', 'pseudo_mask', 'segmentation']
+    assert list(results['stages']) == ['cam', 'pseudo_mask', 'rw_crf', 'segmentation']
     for name, figures in results['stages'].items():
         assert 0 <= figures['mIoU'] <= 100
         assert f'{name}: mIoU {figures["mIoU"]:.2f} %' in printed
@@ -101,6 +111,7 @@ def test_results(finished):
     assert (out / 'cam_curve.png').is_file()
 
 
+@needs_crf
 def test_every_training_image_has_a_pseudo_mask(run, finished):
     out, _ = finished
     listed = run.folder / 'data/synth_voc/ImageSets/Segmentation/trainaug.txt'
@@ -108,6 +119,7 @@ def test_every_training_image_has_a_pseudo_mask(run, finished):
     assert len(names) == 8
     assert sorted(path.stem for path in (out / 'masks').iterdir()) == names
     assert sorted(path.stem for path in (out / 'cams').iterdir()) == names
+    assert sorted(path.stem for path in (out / 'masks_rw_crf').iterdir()) == names
     for name in names:
         classes, maps = load_cam(out / 'cams' / f'{name}.npz', num_classes=8)
         mask = load_mask(out / 'masks' / f'{name}.png', num_classes=9)
@@ -115,12 +127,14 @@ def test_every_training_image_has_a_pseudo_mask(run, finished):
         assert set(mask.ravel().tolist()) <= {0, *(classes + 1).tolist()}
 
 
+@needs_crf
 def test_the_segmenter_predicts_every_test_image(run, finished):
     listed = run.folder / 'data/synth_voc/ImageSets/Segmentation/val.txt'
     found = sorted(path.stem for path in (finished[0] / 'predictions/masks').iterdir())
     assert found == sorted(listed.read_text().split())
 
 
+@needs_crf
 def test_a_training_that_was_cut_off_is_resumed(finished):
     log = (finished[0] / 'train_cam.log').read_text()
     assert log.startswith('of the try that was cut off\n')
@@ -128,6 +142,7 @@ def test_a_training_that_was_cut_off_is_resumed(finished):
     assert steps == [3, 4]
 
 
+@needs_crf
 def test_a_second_run_does_nothing(run, finished, command):
     out, _ = finished
     before = {
@@ -170,7 +185,23 @@ class TestPlan:
         return make
 
     def test_all_stages(self, plan):
-        assert tuple(plan()) == STAGES
+        stages = plan()
+        assert tuple(stages) == STAGES
+        # The affinity network learns from the scores, and the segmenter from the
+        # masks, that the stages before them wrote.
+        assert any('seed_scores=' in a for a in stages['train_affinity'].command)
+        assert '--affinity' in stages['refine_rw_crf'].command
+        assert any('masks_rw_crf' in a for a in stages['train_segmenter'].command)
+
+    def test_other_refinements(self, plan):
+        stages = plan('--refine', 'none')
+        assert tuple(stages) == (*CAM_STAGES, *SEGMENTER_STAGES)
+        assert any(a.endswith('/masks') for a in stages['train_segmenter'].command)
+
+    def test_a_refinement_without_walk_needs_no_affinity(self, plan):
+        stages = plan('--refine', 'pamr')
+        middle = ('refine_pamr', 'eval_pamr')
+        assert tuple(stages) == (*CAM_STAGES, *middle, *SEGMENTER_STAGES)
 
     def test_the_threshold_of_the_config_is_the_default(self, plan):
         command = plan()['gen_pseudo'].command
@@ -185,7 +216,7 @@ class TestPlan:
     )
     def test_without_true_masks_nothing_is_scored(self, plan, capsys, changes):
         stages = plan(
-            *('--cfg-options', *changes),
+            *('--refine', 'none', '--cfg-options', *changes),
             *('--segmenter-options', *changes),
             'test_dataloader.dataset.data_prefix.seg_map_path=None',
         )

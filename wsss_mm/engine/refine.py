@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,12 @@ def with_affinity(
     jobs: Iterable[tuple[str, SeedFiles]], affinities: Iterable[AffinityMap]
 ) -> Iterator[Job]:
     """Give each seed the affinity map of its image."""
+
+    def load(files: SeedFiles, affinity: AffinityMap) -> Seed:
+        return replace(files(), affinity=affinity)
+
     for (name, files), affinity in zip(jobs, affinities):
-        # Loaded in this process, one at a time: the closure is used at once.
-        yield name, lambda f=files, a=affinity: replace(f(), affinity=a)
+        yield name, partial(load, files, affinity)
 
 
 def confident_mask(seed: Seed, margin: float | None) -> np.ndarray:

@@ -134,7 +134,8 @@ def soft_unary(scores: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         array([-0.  ,  2.  , 11.51], dtype=float32)
     """
     scores = _check_stack('scores', scores)
-    return -np.log(np.clip(scores, CLIP, 1.0)).astype(np.float32)
+    energies: npt.NDArray[np.float32] = -np.log(np.clip(scores, CLIP, 1.0))
+    return energies.astype(np.float32)
 
 
 def label_unary(
@@ -174,7 +175,8 @@ def label_unary(
         )
     other = (1.0 - probability) / max(num_labels - 1, 1)
     given = np.arange(num_labels)[:, None, None] == labels
-    return np.where(given, -np.log(probability), -np.log(other)).astype(np.float32)
+    energies = np.where(given, -np.log(probability), -np.log(other))
+    return np.asarray(energies, dtype=np.float32)
 
 
 def dense_crf(
@@ -201,7 +203,7 @@ def dense_crf(
         ImportError: If pydensecrf is not installed.
     """
     unary = _check_stack('unary', unary)
-    return dense_crf_shared(image, unary[None], parameters)[0]
+    return np.asarray(dense_crf_shared(image, unary[None], parameters)[0])
 
 
 def dense_crf_shared(
