@@ -45,3 +45,29 @@ def test_wrong_input_ends_with_a_message(benchmark, tmp_path):
     assert done.returncode == 2
     assert done.stderr.strip() == 'error: --cells must be positive, got 0'
     assert list(tmp_path.iterdir()) == []
+
+
+def test_random_walk_reports_both_sides(benchmark, tmp_path):
+    path = tmp_path / 'walk.json'
+    size = ['--height', '20', '--width', '24', '--channels', '4', '--rounds', '1']
+    done = benchmark('random_walk', '--json', str(path), *size)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(path.read_text())
+    assert report['cells'] == 480
+    assert report['relative_error'] < 1e-5
+    assert report['matrix_mib'] == pytest.approx(4 * 480**2 / 2**20)
+    clock = {side: report['seconds'][side]['wall'] for side in ('walk', 'squaring')}
+    ratio = clock['squaring']['median'] / clock['walk']['median']
+    assert report['squaring_over_walk']['wall'] == pytest.approx(ratio)
+
+
+def test_dense_crf_reports_lattices_and_pool(benchmark, tmp_path):
+    pytest.importorskip('pydensecrf', reason='pip install -r requirements/crf.txt')
+    path = tmp_path / 'crf.json'
+    size = ['--height', '24', '--width', '32', '--rounds', '1', '--images', '1']
+    done = benchmark('dense_crf', '--json', str(path), *size)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(path.read_text())
+    assert report['two_alphas']['same_bits']['shared']
+    assert report['two_alphas']['largest_difference']['joint'] < 1e-3
+    assert report['pool']['seconds_pool'] > 0
