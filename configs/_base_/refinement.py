@@ -1,7 +1,7 @@
 # Named chains of refiners, `--refine NAME` of tools/gen_pseudo.py. All begin with the
 # background's score: one minus the strongest class, to the power alpha. An alpha that
 # acts like the threshold t on a single class is ln t / ln(1 - t): 4.3 for 0.26.
-# SEAM's constants; AffinityNet's are alpha 16 and 256 steps.
+# SEAM's constants; refinement_psa.py has AffinityNet's.
 background = dict(type='PowerBackground', alpha=6)
 walk = dict(type='RandomWalkRefiner', beta=8, steps=64)
 crf = dict(type='DenseCRFRefiner', parameters='soft1')

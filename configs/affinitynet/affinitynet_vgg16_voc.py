@@ -2,6 +2,7 @@ _base_ = [
     '../_base_/models/cam_vgg16.py',
     '../_base_/datasets/voc12.py',
     '../_base_/schedules/psa_cls_poly.py',
+    '../_base_/refinement_psa.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))

@@ -12,6 +12,8 @@ from mmseg.structures import SegDataSample
 
 import wsss_mm.models  # noqa: F401
 from wsss_mm.engine.launch import load_config
+from wsss_mm.engine.refine import chain_steps, needs_affinity, training_scores
+from wsss_mm.refinement import build_chain
 from wsss_mm.registry import DATASETS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -181,3 +183,19 @@ def test_a_step_forward_and_back(name):
         if trains_from_tags(cfg):
             allowed = {0, *(sample.image_labels.nonzero().flatten() + 1).tolist()}
             assert set(mask.unique().tolist()) <= allowed
+
+
+@pytest.mark.parametrize('name', [n for n in LEAVES if 'pretrain' not in n])
+def test_cams_can_be_refined(name):
+    cfg = load(name)
+    if cfg.model.type != 'CAMEncoderDecoder':
+        return
+    assert {'crf', 'rw', 'rw_crf', 'pamr'} <= set(cfg.refine)
+    for chain in cfg.refine:
+        steps = build_chain({chain: chain_steps(cfg, chain)}, chain)
+        assert type(steps[0]).__name__.endswith('Background')
+        walks = any(type(step).__name__ == 'RandomWalkRefiner' for step in steps)
+        assert needs_affinity(cfg, chain) is walks
+    # The seeds are on either side of the background that the masks have.
+    scores = training_scores(cfg)
+    assert scores.low_alpha < cfg.background.alpha < scores.high_alpha
