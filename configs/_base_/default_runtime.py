@@ -5,6 +5,7 @@ custom_imports = dict(
         'wsss_mm.engine',
         'wsss_mm.evaluation',
         'wsss_mm.models',
+        'wsss_mm.refinement',
     ],
     allow_failed_imports=False,
 )

@@ -56,7 +56,7 @@ def readable_errors() -> Iterator[None]:
     """End a tool with a plain message, exit status 2, when its input is at fault."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         # A data-loader worker hands over its whole traceback as the message.
         message = str(error).rstrip()
         marker = f'\n{type(error).__name__}: '

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from torch import Tensor
 
+from wsss_mm.datasets.transforms.loading import read_rgb
 from wsss_mm.io.cam_file import load_cam
 
 
@@ -89,11 +89,7 @@ class SeedFiles:
         Raises:
             ValueError: If a file is missing, damaged or of another size.
         """
-        try:
-            with Image.open(self.image) as picture:
-                image = np.array(picture.convert('RGB'))
-        except (OSError, ValueError, SyntaxError) as error:
-            raise ValueError(f'cannot read the image {self.image}: {error}') from error
+        image = read_rgb(self.image)
         classes, maps = load_cam(self.cam, num_classes=self.num_classes)
         if maps.shape[1:] != image.shape[:2]:
             raise ValueError(
