@@ -182,16 +182,10 @@ def make_cams(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) ->
 
 def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> dict:
     """Refine the CAM files into masks; return the message of each image that failed."""
-    walks = needs_affinity(cfg, args.refine)
-    if walks and args.affinity is None:
-        raise ValueError(
-            f'--refine {args.refine} walks along affinities: add --affinity CONFIG '
-            'CHECKPOINT, the affinity network that tools/train.py made'
-        )
     folder = out / mask_folder(args.refine)
     todo = share(remaining(dataset, args, (folder, '.png')))
     jobs = seed_jobs(dataset, todo, out)
-    if walks:
+    if needs_affinity(cfg, args.refine):
         network = AffinityNetwork(load_config(args.affinity[0]), args.affinity[1])
         data = dict(cfg.test_dataloader.dataset)
         jobs = with_affinity(jobs, network.predict(data, todo))
@@ -224,12 +218,27 @@ def make_seed_scores(
     return failures
 
 
+def check(cfg: Config, args: argparse.Namespace) -> None:
+    """Refuse options that do not go together, before anything is computed."""
+    refines = args.refine != 'none'
+    if args.no_cams and (refines or args.seed_scores):
+        raise ValueError('--no-cams leaves nothing to refine: leave one of them out')
+    if refines and needs_affinity(cfg, args.refine) and args.affinity is None:
+        raise ValueError(
+            f'--refine {args.refine} walks along affinities: add --affinity CONFIG '
+            'CHECKPOINT, the affinity network that tools/train.py made'
+        )
+    if args.seed_scores:
+        training_scores(cfg)
+
+
 def main() -> None:
     args = parse_args()
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         prepare_launcher(cfg, args.launcher)
         start_from_nothing(cfg)
+        check(cfg, args)
         out = Path(args.out or cfg.work_dir)
         cfg = prepare(cfg, args)
         dataset = test_dataset(cfg)
@@ -241,7 +250,9 @@ def main() -> None:
             failures |= refine(cfg, args, dataset, out)
         if failures:
             shown = '\n  '.join(f'{k}: {v}' for k, v in sorted(failures.items()))
-            raise ValueError(f'{len(failures)} images failed:\n  {shown}')
+            raise ValueError(
+                f'{len(failures)} of {len(dataset)} images failed:\n  {shown}'
+            )
 
 
 if __name__ == '__main__':
