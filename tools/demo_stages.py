@@ -1,0 +1,108 @@
+"""One run of the demo: its folder, its stages, and what they share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsss_mm.engine.pipeline import Stage, run_stage
+from wsss_mm.engine.refine import mask_folder
+
+# What the segmenter learns from is called the pseudo mask, whichever chain made it.
+STAGES_OF_CHAINS = {
+    'crf': 'crf',
+    'rw': 'random_walk',
+    'rw_crf': 'pseudo_mask',
+    'pamr': 'pseudo_mask',
+}
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One run of the demo: where it writes, and what its stages share.
+
+    Attributes:
+        folder: Receives everything.
+        method: Name of the method shown.
+        seed: Seed of the data and of all networks.
+    """
+
+    folder: Path
+    method: str
+    seed: int
+
+    @property
+    def data(self) -> Path:
+        """The generated dataset."""
+        return self.folder / 'synth_voc'
+
+    def run(self, name: str, *command: str, resume: bool = False) -> None:
+        """Run one stage, unless it is done."""
+        stage = Stage(name, command, resume=('--resume',) if resume else ())
+        seconds = run_stage(stage, self.folder / 'stages')
+        print(f'{name}: {seconds:.0f} s', flush=True)
+
+    def options(self, *more: str, loaders: tuple[str, ...] = ('train', 'test')) -> list:
+        """Make the ``--cfg-options`` that put a config onto this demo's data."""
+        roots = [
+            f'{loader}_dataloader.dataset.data_root={self.data}' for loader in loaders
+        ]
+        return ['--cfg-options', *roots, f'randomness.seed={self.seed}', *more]
+
+    def train(self, name: str, config: str, *more: str) -> None:
+        """Train a network into the folder of its name."""
+        quick = ('val_dataloader=None', 'val_cfg=None', 'val_evaluator=None')
+        options = self.options(*quick, *more)
+        out = str(self.folder / name)
+        self.run(f'train_{name}', 'train.py', config, '--work-dir', out, *options)
+
+    @property
+    def pretrained(self) -> str:
+        """Weights of the tag classifier that all networks start from."""
+        return (self.folder / 'pretrain' / 'last_checkpoint').read_text().strip()
+
+    def pseudo(
+        self, name: str, config: str, split: Path, out: Path, *more: str
+    ) -> None:
+        """Write CAMs and masks of a list of images; ``more`` says which."""
+        network = str(self.folder / name)
+        kind = '_'.join(word.strip('-') for word in more[:2] if 'workers' not in word)
+        self.run(
+            '_'.join(filter(None, ['gen_pseudo', name, split.stem, kind])),
+            *('gen_pseudo.py', config, network, '--work-dir', network),
+            *('--split', str(split.resolve()), '--out', str(out), '--workers', '0'),
+            *more,
+            *self.options(),
+        )
+
+    def evaluate(self, name: str, predictions: Path, *more: str) -> None:
+        """Score a folder of CAMs or masks on the train list."""
+        self.run(
+            f'eval_{name}',
+            *('eval_masks.py', str(predictions), str(self.data / 'SegmentationClass')),
+            *('--list', str(self.split('train')), '--dataset', 'synth_voc'),
+            *('--json', str(self.folder / f'{name}.json'), '--workers', '1', *more),
+        )
+
+    def split(self, name: str) -> Path:
+        """Locate a list of images."""
+        return self.data / 'ImageSets' / 'Segmentation' / f'{name}.txt'
+
+    def segment(self, name: str, config: str, masks: Path | None) -> None:
+        """Train a segmenter from a folder of masks and test it on the val list."""
+        more = [f'model.backbone.init_cfg.checkpoint={self.pretrained}']
+        if masks is not None:
+            key = 'train_dataloader.dataset.data_prefix.seg_map_path'
+            more.append(f'{key}={masks.resolve()}')
+        self.train(name, config, *more)
+        out = self.folder / name
+        self.run(
+            f'test_{name}',
+            *('test.py', config, str(out), '--work-dir', str(out), '--tta'),
+            *('--out', str(out), *self.options()),
+            f'test_evaluator.output_json={self.folder / f"{name}.json"}',
+        )
+
+
+def last_chain(demo: Demo) -> str:
+    """Name the chain that made the pseudo masks."""
+    masks = demo.folder / f'{demo.method}_cam' / mask_folder('rw_crf')
+    return 'rw_crf' if masks.is_dir() else 'pamr'
