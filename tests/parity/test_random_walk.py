@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from wsss_mm.functional import complete_pairs, edge_affinity, pair_offsets
 from wsss_mm.functional.random_walk import random_walk, transition_matrix
 
 
@@ -64,3 +65,14 @@ def test_from_affinities_to_upsampled_scores(golden, assert_maps, name, radius):
     assert_maps(
         F.interpolate(found[None], size, mode='bilinear')[0], recorded['upsampled']
     )
+
+
+def test_of_irn_from_its_edges(golden, assert_maps):
+    recorded = golden('irn_rw_12x14')
+    edge = torch.from_numpy(recorded['edge'])
+    affinity = edge_affinity(edge, 5, pairs=complete_pairs)[0]
+    offsets = pair_offsets(5)
+    # What lies on an edge is uncertain and does not spread.
+    scores = torch.from_numpy(recorded['cam']) * (1 - edge)
+    found = random_walk(scores, affinity, offsets, beta=10, steps=256)
+    assert_maps(found, recorded['rw'][:, 0])
