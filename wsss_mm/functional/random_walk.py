@@ -36,7 +36,7 @@ def random_walk(
 
     The error E that cutting this sum off leaves is bounded per channel by
     ``|E D^1/2| <= tolerance * |scores D^1/2|`` in the Euclidean norm; rounding adds
-    about 1e-6 in float32. No gradient is recorded.
+    a few 1e-6 of the largest score in float32. No gradient is recorded.
 
     Args:
         scores: Activations of the cells, shape (K, h, w) or (B, K, h, w).
@@ -139,13 +139,13 @@ def transition_matrix(affinity: Tensor, offsets: Offsets, *, beta: float) -> Ten
 
 @dataclass(frozen=True)
 class _Graph:
-    """The symmetric matrix 2 S on rows that are padded, so that no offset wraps.
+    """The matrix L = 2 (S - I) on rows that are padded, so that no offset wraps.
 
     Attributes:
         size: (h, w) of the cells, and the padded width.
         shifts: Distance of each neighbour in a flattened map.
-        weights: 2 S beside the diagonal, shape (P, B, 1, M) with M padded cells.
-        diagonal: 2 S on the diagonal, shape (B, 1, M).
+        weights: L beside the diagonal, shape (P, B, 1, M) with M padded cells.
+        diagonal: L on the diagonal, shape (B, 1, M).
         root: D^1/2, shape (B, 1, M).
     """
 
@@ -158,7 +158,6 @@ class _Graph:
     @classmethod
     def build(cls, affinity: Tensor, offsets: Offsets, *, beta: float) -> '_Graph':
         height, width = affinity.shape[-2:]
-        # An offset and its opposite are the same neighbour: look down or right.
         padded = width + max((abs(dx) for _, dx in offsets), default=0)
         batch = affinity.shape[0]
         cells = height * padded
@@ -168,16 +167,19 @@ class _Graph:
         weights[..., :width] *= _inside(affinity[0], offsets)[:, None, None]
         weights = weights.view(len(offsets), batch, 1, cells)
         shifts = tuple(dy * padded + dx for dy, dx in offsets)
-        degree = weights.new_ones(batch, 1, cells)
+        others = weights.new_zeros(batch, 1, cells)
         for weight, shift in zip(weights, shifts):
             first, second = _ends(cells, shift)
-            degree[..., first] += weight[..., first]
-            degree[..., second] += weight[..., first]
+            others[..., first] += weight[..., first]
+            others[..., second] += weight[..., first]
+        degree = 1 + others
         root = degree.sqrt()
         for weight, shift in zip(weights, shifts):
             first, second = _ends(cells, shift)
             weight[..., first] *= 2 / (root[..., first] * root[..., second])
-        return cls((height, width, padded), shifts, weights, 2 / degree, root)
+        # 1 / degree - 1, without its cancellation.
+        diagonal = -2 * others / degree
+        return cls((height, width, padded), shifts, weights, diagonal, root)
 
     def links(self, source: Tensor, target: Tensor) -> list[tuple[Tensor, ...]]:
         """Pair the views that one product multiplies and adds."""
@@ -190,27 +192,40 @@ class _Graph:
         return views
 
     def walk(self, scores: Tensor, coefficients: list[float]) -> Tensor:
-        """Sum Chebyshev polynomials of S, applied to (B, K, h, w) scores."""
+        """Sum Chebyshev polynomials of S, applied to (B, K, h, w) scores.
+
+        T_k+1 = T_k + (T_k - T_k-1) + L T_k. Adding up the small differences keeps the
+        rounding where S is close to 1; in 2 S T_k - T_k-1 it would grow like k^2. The
+        mean that a walk keeps for ever is taken out for the same reason.
+        """
         height, width, padded = self.size
         batch, channels = scores.shape[:2]
-        before = scores.new_zeros(batch, channels, height, padded)
-        before[..., :width] = scores
-        before = before.view(batch, channels, -1).mul_(self.root)
-        total = before * coefficients[0]
-        now = torch.zeros_like(before)
-        steps = [self.links(before, now), self.links(now, before)]
+        inner = self.root.view(batch, 1, height, padded)[..., :width]
+        degree = inner.square()
+        mean = _mean(scores, degree)
+        now = scores.new_zeros(batch, channels, height, padded)
+        now[..., :width] = (scores - mean) * inner
+        now = now.view(batch, channels, -1)
+        total = now * coefficients[0]
+        change = torch.zeros_like(now)
+        links = self.links(now, change)
         for k, factor in enumerate(coefficients[1:]):
-            # now := 2 S before - now, with T_0 = 1 and T_1 = S to begin with.
-            now.mul_(-1).addcmul_(self.diagonal, before)
-            for target, weight, source in steps[k % 2]:
+            change.addcmul_(self.diagonal, now)
+            for target, weight, source in links:
                 target.addcmul_(weight, source)
-            if k == 0:
-                now.mul_(0.5)
+            if k == 0:  # T_1 = T_0 + L T_0 / 2
+                change.mul_(0.5)
+            now.add_(change)
             if factor:
                 total.add_(now, alpha=factor)
-            before, now = now, before
-        total.div_(self.root)
-        return total.view(batch, channels, height, padded)[..., :width].contiguous()
+        walked = total.view(batch, channels, height, padded)[..., :width] / inner
+        return walked - _mean(walked, degree) + mean
+
+
+def _mean(scores: Tensor, degree: Tensor) -> Tensor:
+    """Average over the cells in proportion to their degrees, (B, K, 1, 1)."""
+    total = degree.sum(dim=(2, 3), keepdim=True)
+    return (scores * degree).sum(dim=(2, 3), keepdim=True) / total
 
 
 def _ends(cells: int, shift: int) -> tuple[slice, slice]:
