@@ -61,6 +61,14 @@ from .erasing import (
 from .pamr import local_affinity, pamr
 from .pixel_correlation import pixel_correlation
 from .pseudo_mask import cam_to_mask
+from .puzzle import (
+    merge_tiles,
+    peak_norm,
+    reconstruction_loss,
+    reconstruction_weight,
+    tag_entropy,
+    tile_image,
+)
 from .random_walk import random_walk, transition_matrix
 from .saliency import saliency_mask
 
@@ -95,6 +103,7 @@ __all__ = [
     'max_norm',
     'max_onehot',
     'max_views',
+    'merge_tiles',
     'min_pool_loss',
     'normalize_max',
     'normalize_min_max',
@@ -103,20 +112,25 @@ __all__ = [
     'pamr',
     'path_groups',
     'path_pixels',
+    'peak_norm',
     'pixel_correlation',
     'power_background',
     'psa_pairs',
     'random_walk',
+    'reconstruction_loss',
+    'reconstruction_weight',
     'saliency_mask',
     'seam_pairs',
     'seed_scores',
     'soft_unary',
     'sum_views',
+    'tag_entropy',
     'tag_loss',
     'ternary_mask',
     'threshold_background',
     'threshold_curve',
     'threshold_histogram',
+    'tile_image',
     'transition_matrix',
     'upsampled_mean',
     'with_background',
