@@ -1,5 +1,6 @@
 """Hooks."""
 
 from .pseudo_label_hook import PseudoLabelHook
+from .reconstruction_ramp_hook import ReconstructionRampHook
 
-__all__ = ['PseudoLabelHook']
+__all__ = ['PseudoLabelHook', 'ReconstructionRampHook']

@@ -1,5 +1,6 @@
+from .resnest_wsss import ResNeStWSSS
 from .resnet38d import ResNet38d
 from .resnet_stem import ResNetStem
 from .vgg16_wsss import VGG16WSSS, VGG16SeeNet
 
-__all__ = ['VGG16WSSS', 'ResNet38d', 'ResNetStem', 'VGG16SeeNet']
+__all__ = ['VGG16WSSS', 'ResNeStWSSS', 'ResNet38d', 'ResNetStem', 'VGG16SeeNet']

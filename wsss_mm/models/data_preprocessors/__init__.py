@@ -1,5 +1,5 @@
 """Data wrappers that turn a batch into named views."""
 
-from .views import EquivariantViews, View
+from .views import EquivariantViews, PuzzleViews, View
 
-__all__ = ['EquivariantViews', 'View']
+__all__ = ['EquivariantViews', 'PuzzleViews', 'View']

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from wsss_mm.functional import EquivariantTransform
+from wsss_mm.functional import EquivariantTransform, tile_image
+from wsss_mm.functional.puzzle import pieces_per_side
 from wsss_mm.registry import MODELS
 
 
@@ -94,4 +96,40 @@ class EquivariantViews(BaseDataPreprocessor):
                 'full': View(image, identity),
                 'transformed': View(transform(image), transform),
             }
+        return batch
+
+
+@MODELS.register_module()
+class PuzzleViews(BaseDataPreprocessor):
+    """Give the network every batch twice: as it is, and in pieces.
+
+    In training ``inputs`` becomes ``{'full': View, 'tiles': View}``, with the views
+    of the wrapped preprocessor where that makes views too; in testing its output
+    passes through untouched.
+
+    Args:
+        preprocessor: Config of the wrapped preprocessor: ``SegDataPreProcessor``, or
+            ``EquivariantViews`` for both kinds of views.
+        pieces: How many pieces an image is cut into, a square number.
+
+    Raises:
+        ValueError: If the number of pieces is not a square.
+    """
+
+    def __init__(self, preprocessor: dict, *, pieces: int = 4) -> None:
+        super().__init__()
+        pieces_per_side(pieces)
+        self.preprocessor = MODELS.build(preprocessor)
+        self.pieces = pieces
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collate a batch and, in training, add its views."""
+        batch = self.preprocessor(data, training)
+        if training:
+            views = batch['inputs']
+            if isinstance(views, Tensor):
+                views = {'full': View(views, identity)}
+            tile = partial(tile_image, pieces=self.pieces)
+            tiles = View(tile(views['full'].image), tile)
+            batch['inputs'] = {**views, 'tiles': tiles}
         return batch

@@ -6,16 +6,19 @@ from .deeplabv1_head import DeepLabV1Head
 from .deeplabv2_head import DeepLabV2Head
 from .edge_head import EdgeHead
 from .erasing_head import AddedErasingHead, ErasingHead
+from .puzzle_cam_head import AddedPuzzleHead, PuzzleCAMHead
 from .seam_head import SEAMHead
 
 __all__ = [
     'AddedErasingHead',
+    'AddedPuzzleHead',
     'AffinityHead',
     'CAMHead',
     'DeepLabV1Head',
     'DeepLabV2Head',
     'EdgeHead',
     'ErasingHead',
+    'PuzzleCAMHead',
     'SEAMHead',
     'SqrtCAMHead',
 ]

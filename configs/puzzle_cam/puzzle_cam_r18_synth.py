@@ -1,0 +1,16 @@
+_base_ = [
+    '../_base_/models/puzzle_cam_r18.py',
+    '../_base_/datasets/synth_voc.py',
+    '../_base_/schedules/cam_synth.py',
+    '../_base_/refinement.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
+# Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
+load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
+# Set where these CAMs' background lies, see the threshold of their masks.
+background = dict(alpha=12)
+training_scores = dict(low_alpha=6, high_alpha=24)
+# A walk on a map of 32 x 32 cells gets anywhere in a few steps: hold it tighter.
+walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
+refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])
