@@ -1,5 +1,7 @@
 import pytest
 import torch
+from mmseg.models.backbones import ResNeSt
+from mmseg.models.backbones.resnest import Bottleneck
 
 from wsss_mm.io.checkpoint_keys import (
     LAYOUTS,
@@ -9,10 +11,13 @@ from wsss_mm.io.checkpoint_keys import (
     to_ours,
     to_reference,
 )
+from wsss_mm.io.checkpoint_layouts import DUPLICATES
 from wsss_mm.models import backbones  # noqa: F401
 from wsss_mm.models.decode_heads.deeplabv1_head import DeepLabV1Head
 from wsss_mm.registry import MODELS
 
+PUZZLE_CAM = [layout for layout in LAYOUTS if layout.startswith('puzzle_resne')]
+PUZZLE_EDGE = [layout for layout in LAYOUTS if layout.startswith('puzzle_affnet')]
 EACH_LAYOUT = pytest.mark.parametrize('layout', LAYOUTS)
 
 
@@ -28,16 +33,22 @@ def without_counters(state):
     return {k: v for k, v in state.items() if not k.endswith('num_batches_tracked')}
 
 
+class ResNeStOfAnyDepth(ResNeSt):
+    arch_settings = ResNeSt.arch_settings | {269: (Bottleneck, (3, 30, 48, 8))}
+
+
 def our_model(layout):
     """Our network of a layout as a name to shape mapping."""
     # Backbone, and everything else with its input channels.
     affinity = dict(type='AffinityHead')
+    pooled = {'decode_head': dict(type='CAMHead', num_classes=21)}
     heads = {
         'resnet38': {},
         'resnet38_psa_aff': {'decode_head': affinity},
         'vgg16_psa_cls': {'decode_head': dict(type='CAMHead', num_classes=21)},
         'vgg16_psa_aff': {'decode_head': dict(norm_groups=(8, 16, 32), **affinity)},
-        'puzzle_affnet_r50': {'decode_head': dict(type='EdgeHead')},
+        **{key: {'decode_head': dict(type='EdgeHead')} for key in PUZZLE_EDGE},
+        **{key: pooled for key in (*PUZZLE_CAM, 'irn_resnet50')},
         'resnet38_psa_cls': {'decode_head': dict(type='CAMHead', num_classes=21)},
         'resnet38_seam': {
             'decode_head': dict(type='SEAMHead', num_classes=21),
@@ -45,14 +56,20 @@ def our_model(layout):
         },
         'seam_deeplabv1': {'decode_head': dict(type='DeepLabV1Head', num_classes=21)},
     }[layout]
-    channels = {'AffinityHead': (512, 1024, 4096), 'EdgeHead': None}
+    stem = 64 if layout.endswith('50') else 128
+    edges = (stem, 256, 512, 1024, 2048)
+    channels = {'AffinityHead': (512, 1024, 4096), 'EdgeHead': edges}
     backbone = dict(type='ResNet38d')
     last = 4096
     if layout.startswith('vgg16'):
         channels['AffinityHead'], last = (512, 512, 1024), 1024
         backbone = dict(type='VGG16WSSS')
-    if layout.endswith('r50'):
-        backbone = dict(type='ResNetStem', depth=50)
+    if layout.endswith(('r50', 'resnet50')):
+        backbone, last = dict(type='ResNetStem', depth=50), 2048
+    if 'resnest' in layout:
+        depth = int(layout.rpartition('resnest')[-1])
+        backbone = dict(type=ResNeStOfAnyDepth, depth=depth, stem_channels=stem)
+        last = 2048
     with torch.device('meta'):
         parts = {'backbone': MODELS.build(backbone)}
         for name, config in heads.items():
@@ -68,7 +85,8 @@ def our_model(layout):
 
 @EACH_LAYOUT
 def test_every_tensor_of_our_models_has_its_counterpart(layout):
-    classes = 20 if layout.endswith('_cls') else 21
+    with_background = ('resnet38_seam', 'seam_deeplabv1')
+    classes = 21 if layout in with_background else 20
     ours = to_ours(placeholders(layout, classes), layout)
     found = {key: tuple(tensor.shape) for key, tensor in ours.items()}
     assert found == our_model(layout)
@@ -91,12 +109,56 @@ def test_numbers_of_tensors_are_those_of_the_released_files(layout, tensors):
     assert len(state) == tensors + (37 if layout.startswith('resnet38') else 0)
 
 
+def with_duplicates(state, layout):
+    """Add every second copy that the released code's modules save."""
+    copies = {
+        copy + key.removeprefix(original): tensor
+        for copy, original in DUPLICATES[layout].items()
+        for key, tensor in state.items()
+        if key.startswith(original)
+    }
+    return {**state, **copies}
+
+
+@pytest.mark.parametrize(
+    ('layout', 'tensors'),
+    [
+        ('puzzle_resnet50', 637),
+        ('puzzle_resnest50', 949),
+        ('puzzle_resnest101', 1867),
+        ('puzzle_resnest269', 4891),
+        # 17 tensors of the head; the stages are there three times, the head twice.
+        ('puzzle_affnet_r50', 3 * 318 + 2 * 17),
+        ('irn_resnet50', 3 * 318 + 2),
+    ],
+)
+def test_whole_files_with_their_second_copies(layout, tensors):
+    once = placeholders(layout)
+    state = with_duplicates(once, layout)
+    assert len(state) == tensors
+    assert detect_layout(state) == layout
+    assert to_ours(state, layout) == to_ours(once, layout)
+
+
+def test_second_copies_must_be_equal():
+    state = {
+        'model.bn1.bias': torch.zeros(64),
+        'stage1.1.bias': torch.full((64,), 1e-7),
+    }
+    with pytest.raises(ValueError, match=r'stage1\.1\.bias and model\.bn1\.bias'):
+        to_ours(state, 'puzzle_resnet50')
+    state['stage1.1.bias'] = torch.zeros(64)
+    assert list(to_ours(state, 'puzzle_resnet50')) == ['backbone.bn1.bias']
+    with pytest.raises(ValueError, match=r'unknown to the layout .*stage1\.1\.scale'):
+        to_ours({'stage1.1.scale': torch.zeros(64)}, 'puzzle_resnet50')
+
+
 def test_tensors_that_a_file_holds_twice_are_left_out():
     state = placeholders('puzzle_affnet_r50')
     assert sum(key.startswith('model.') for key in state) == 318
     twice = {
         'stage1.0.weight': state['model.conv1.weight'],
-        'backbone.1.0.conv1.weight': state['model.layer1.0.conv1.weight'],
+        'backbone.1.0.0.conv1.weight': state['model.layer1.0.conv1.weight'],
         'edge_layers.5.bias': state['fc_edge6.bias'],
         'path_indices_0': torch.zeros(4, dtype=torch.int64),
     }

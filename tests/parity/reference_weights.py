@@ -47,8 +47,10 @@ def reference_state(layout, *, rule, classes):
         if key.endswith('num_batches_tracked'):
             continue
         known = tuple(classes if n is None else n for n in shape)
-        # The network vectors of Puzzle-CAM name tensors relative to the backbone.
-        name = key.removeprefix('model.') if rule == 'a' else key
+        # The network vectors of Puzzle-CAM and IRN name tensors relative to the
+        # backbone.
+        short = key.removeprefix('model.').removeprefix('resnet50.')
+        name = short if rule == 'a' else key
         values = np.asarray(FILLS[rule](name, known), dtype=np.float32)
         state[key] = torch.from_numpy(values)
     return state

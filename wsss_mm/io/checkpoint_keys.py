@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from wsss_mm.io.checkpoint_layouts import (
-    COUNTER,
+    DROPPED,
     DUPLICATES,
     LAYOUTS,
     TABLES,
-    Shape,
     Table,
 )
+from wsss_mm.io.checkpoint_shapes import COUNTER, Shape
 
 State = dict[str, Tensor]
 
@@ -53,21 +53,20 @@ def to_ours(state_dict: Mapping[str, Tensor], layout: str) -> State:
 
     Returns:
         The same tensors by our name, without those that the released file holds
-        twice.
+        twice or that our models do not use.
 
     Raises:
-        ValueError: If a name is not one of the layout's.
+        ValueError: If a name is not one of the layout's, or a tensor that is there
+            twice is not the same both times.
 
     Examples:
         >>> to_ours({'fc8.weight': torch.zeros(21, 4096, 1, 1)}, 'resnet38_seam').keys()
         dict_keys(['decode_head.classifier.weight'])
     """
     names = {theirs: ours for theirs, (ours, _) in _table(layout).items()}
-    kept = {
-        key: tensor
-        for key, tensor in _without_module(state_dict).items()
-        if not _is_duplicate(key, layout)
-    }
+    state = _without_module(state_dict)
+    check_duplicates(state, layout)
+    kept = {key: tensor for key, tensor in state.items() if not is_spare(key, layout)}
     return _rename(kept, names, f'the layout {layout!r}')
 
 
@@ -92,6 +91,53 @@ def to_reference(state_dict: Mapping[str, Tensor], layout: str) -> State:
     return _rename(state_dict, names, f'our models of the layout {layout!r}')
 
 
+def duplicate_of(key: str, layout: str) -> str | None:
+    """Name the tensor of which a released name is a second copy, if it is one.
+
+    Examples:
+        >>> duplicate_of('stage2.0.0.bn1.bias', 'puzzle_resnet50')
+        'model.layer1.0.bn1.bias'
+    """
+    for copy, original in DUPLICATES.get(layout, {}).items():
+        name = original + key.removeprefix(copy)
+        if key.startswith(copy) and name in TABLES[layout]:
+            return name
+    return None
+
+
+def reason_to_drop(key: str, layout: str) -> str | None:
+    """Tell why our models do not use a released tensor; None if they do."""
+    for prefix, reason in DROPPED.get(layout, {}).items():
+        if key.startswith(prefix):
+            return reason
+    return None
+
+
+def is_spare(key: str, layout: str) -> bool:
+    """Tell whether a released name is a second copy or of no use to our models."""
+    return (
+        duplicate_of(key, layout) is not None or reason_to_drop(key, layout) is not None
+    )
+
+
+def check_duplicates(state_dict: Mapping[str, Tensor], layout: str) -> None:
+    """Compare the tensors that a released file holds twice.
+
+    Raises:
+        ValueError: If two copies differ, so that it is not clear which one is meant.
+    """
+    for key, tensor in state_dict.items():
+        original = duplicate_of(key, layout)
+        if original not in state_dict:
+            continue
+        other = state_dict[original]
+        if tensor.dtype != other.dtype or not torch.equal(tensor, other):
+            raise ValueError(
+                f'{key} and {original} should be one tensor of the layout {layout!r} '
+                'stored twice, but they differ; the file was changed after training'
+            )
+
+
 def detect_layout(keys: Iterable[str]) -> str:
     """Tell from its tensor names which layout a checkpoint has.
 
@@ -106,7 +152,7 @@ def detect_layout(keys: Iterable[str]) -> str:
     misfits = []
     for layout in LAYOUTS:
         wanted = {key for key in layout_shapes(layout) if not key.endswith(COUNTER)}
-        own = {key for key in found if not _is_duplicate(key, layout)}
+        own = {key for key in found if not is_spare(key, layout)}
         if own == wanted:
             return layout
         misfits.append(
@@ -143,10 +189,6 @@ def _table(layout: str) -> Table:
     if layout not in TABLES:
         raise ValueError(f'unknown layout {layout!r}; known are {", ".join(LAYOUTS)}')
     return TABLES[layout]
-
-
-def _is_duplicate(key: str, layout: str) -> bool:
-    return key.startswith(DUPLICATES.get(layout, ()))
 
 
 def _rename(

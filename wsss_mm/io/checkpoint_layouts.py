@@ -4,102 +4,39 @@ A layout is a table from a released tensor name to our name and its shape. Nothi
 here needs an MM package.
 """
 
-from collections.abc import Iterator
-
-Shape = tuple[int | None, ...]
-Table = dict[str, tuple[str, Shape]]
-
-COUNTER = 'num_batches_tracked'
-NORM_TENSORS = ('weight', 'bias', 'running_mean', 'running_var')
-# Block, input, middle and output channels, 1x1 shortcut.
-_BLOCKS = (
-    ('b2', 64, 128, 128, True),
-    ('b2_1', 128, 128, 128, False),
-    ('b2_2', 128, 128, 128, False),
-    ('b3', 128, 256, 256, True),
-    ('b3_1', 256, 256, 256, False),
-    ('b3_2', 256, 256, 256, False),
-    ('b4', 256, 512, 512, True),
-    *((f'b4_{i}', 512, 512, 512, False) for i in range(1, 6)),
-    ('b5', 512, 512, 1024, True),
-    ('b5_1', 1024, 512, 1024, False),
-    ('b5_2', 1024, 512, 1024, False),
+from wsss_mm.io.checkpoint_shapes import (
+    RESNET38_SHAPES,
+    Shape,
+    norm_shapes,
+    resnest_shapes,
+    resnet_shapes,
+    vgg16_shapes,
 )
 
-
-def _norm_shapes(name: str, channels: int) -> Iterator[tuple[str, Shape]]:
-    for tensor in NORM_TENSORS:
-        yield f'{name}.{tensor}', (channels,)
-    yield f'{name}.{COUNTER}', ()
-
-
-def _backbone_shapes() -> Iterator[tuple[str, Shape]]:
-    yield 'conv1a.weight', (64, 3, 3, 3)
-    for name, inputs, middle, outputs, projects in _BLOCKS:
-        yield from _norm_shapes(f'{name}.bn_branch2a', inputs)
-        yield f'{name}.conv_branch2a.weight', (middle, inputs, 3, 3)
-        yield from _norm_shapes(f'{name}.bn_branch2b1', middle)
-        yield f'{name}.conv_branch2b1.weight', (outputs, middle, 3, 3)
-        if projects:
-            yield f'{name}.conv_branch1.weight', (outputs, inputs, 1, 1)
-    for name, inputs, outputs in (('b6', 1024, 2048), ('b7', 2048, 4096)):
-        quarter, half = outputs // 4, outputs // 2
-        yield from _norm_shapes(f'{name}.bn_branch2a', inputs)
-        yield f'{name}.conv_branch2a.weight', (quarter, inputs, 1, 1)
-        yield from _norm_shapes(f'{name}.bn_branch2b1', quarter)
-        yield f'{name}.conv_branch2b1.weight', (half, quarter, 3, 3)
-        yield from _norm_shapes(f'{name}.bn_branch2b2', half)
-        yield f'{name}.conv_branch2b2.weight', (outputs, half, 1, 1)
-        yield f'{name}.conv_branch1.weight', (outputs, inputs, 1, 1)
-    yield from _norm_shapes('bn7', 4096)
-
-
-RESNET38_SHAPES: dict[str, Shape] = dict(_backbone_shapes())
+Table = dict[str, tuple[str, Shape]]
 
 
 def _norm_names(theirs: str, ours: str) -> Table:
     return {
         key: (key.replace(theirs, ours, 1), shape)
-        for key, shape in _norm_shapes(theirs, 512)
+        for key, shape in norm_shapes(theirs, 512)
     }
-
-
-def _vgg16_shapes() -> Iterator[tuple[str, Shape]]:
-    inputs = 3
-    for stage, (width, count) in enumerate(
-        ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), start=1
-    ):
-        for i in range(1, count + 1):
-            yield f'conv{stage}_{i}.weight', (width, inputs, 3, 3)
-            yield f'conv{stage}_{i}.bias', (width,)
-            inputs = width
-    for name, inputs, kernel in (('fc6', 512, 3), ('fc7', 1024, 1)):
-        yield f'{name}.weight', (1024, inputs, kernel, kernel)
-        yield f'{name}.bias', (1024,)
-
-
-def _resnet50_shapes() -> Iterator[tuple[str, Shape]]:
-    yield 'conv1.weight', (64, 3, 7, 7)
-    yield from _norm_shapes('bn1', 64)
-    inputs = 64
-    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
-        middle, outputs = 32 * 2**stage, 128 * 2**stage
-        for block in range(blocks):
-            name = f'layer{stage}.{block}'
-            sizes = ((inputs, middle, 1), (middle, middle, 3), (middle, outputs, 1))
-            for i, (channels, width, kernel) in enumerate(sizes, start=1):
-                yield f'{name}.conv{i}.weight', (width, channels, kernel, kernel)
-                yield from _norm_shapes(f'{name}.bn{i}', width)
-            if block == 0:
-                yield f'{name}.downsample.0.weight', (outputs, inputs, 1, 1)
-                yield from _norm_shapes(f'{name}.downsample.1', outputs)
-            inputs = outputs
 
 
 def _backbone(shapes: dict[str, Shape], prefix: str = '') -> Table:
     return {
         f'{prefix}{name}': (f'backbone.{name}', shape) for name, shape in shapes.items()
     }
+
+
+def _resnest(depth: int, prefix: str = '') -> Table:
+    table: Table = {}
+    for name, shape in resnest_shapes(depth):
+        first, rest = name.split('.', 1)
+        # MMSegmentation keeps the whole stem in one module.
+        stem = {'conv1': f'stem.{rest}', 'bn1': f'stem.7.{rest}'}
+        table[f'{prefix}{name}'] = (f'backbone.{stem.get(first, name)}', shape)
+    return table
 
 
 def _affinity_tables(taps: tuple[int, int, int]) -> Table:
@@ -111,9 +48,9 @@ def _affinity_tables(taps: tuple[int, int, int]) -> Table:
     return table
 
 
-def _edge_tables() -> Table:
+def _edge_tables(stem: int = 64) -> Table:
     table: Table = {}
-    for i, channels in enumerate((64, 256, 512, 1024, 2048)):
+    for i, channels in enumerate((stem, 256, 512, 1024, 2048)):
         theirs, ours = f'fc_edge{i + 1}', f'decode_head.squeeze.{i}'
         table[f'{theirs}.0.weight'] = (f'{ours}.0.weight', (32, channels, 1, 1))
         for tensor in ('weight', 'bias'):
@@ -127,7 +64,9 @@ def _edge_tables() -> Table:
 # classes.
 _CLASSIFIER = 'decode_head.classifier.weight'
 _R38 = _backbone(RESNET38_SHAPES)
-_VGG16 = _backbone(dict(_vgg16_shapes()))
+_VGG16 = _backbone(dict(vgg16_shapes()))
+_R50 = dict(resnet_shapes(50))
+_POOLED = {'classifier.weight': (_CLASSIFIER, (None, 2048, 1, 1))}
 TABLES: dict[str, Table] = {
     'resnet38': _R38,
     'resnet38_psa_cls': _R38 | {'fc8.weight': (_CLASSIFIER, (None, 4096, 1, 1))},
@@ -156,13 +95,44 @@ TABLES: dict[str, Table] = {
         for i, width in enumerate((64, 128, 256))
         for tensor in ('weight', 'bias')
     },
-    'puzzle_affnet_r50': _backbone(dict(_resnet50_shapes()), 'model.') | _edge_tables(),
-}
-# Tensors that a file holds a second time under another name, and path indices.
-DUPLICATES: dict[str, tuple[str, ...]] = {
-    'puzzle_affnet_r50': (
-        *('stage1.', 'stage2.', 'stage3.', 'stage4.', 'stage5.'),
-        *('backbone.', 'edge_layers.', 'path_indices_'),
-    ),
+    'puzzle_resnet50': _backbone(_R50, 'model.') | _POOLED,
+    **{f'puzzle_resnest{n}': _resnest(n, 'model.') | _POOLED for n in (50, 101, 269)},
+    'puzzle_affnet_r50': _backbone(_R50, 'model.') | _edge_tables(),
+    'puzzle_affnet_resnest50': _resnest(50, 'model.') | _edge_tables(),
+    'puzzle_affnet_resnest101': _resnest(101, 'model.') | _edge_tables(128),
+    'puzzle_affnet_resnest269': _resnest(269, 'model.') | _edge_tables(128),
+    'irn_resnet50': _backbone(_R50, 'resnet50.') | _POOLED,
 }
 LAYOUTS = tuple(TABLES)
+
+# Prefixes under which a file holds tensors a second time, and whose they are.
+_PUZZLE_STAGES = {
+    'stage1.0.': 'model.conv1.',
+    'stage1.1.': 'model.bn1.',
+    **{f'stage{i + 1}.0.': f'model.layer{i}.' for i in (1, 2, 3, 4)},
+}
+_EDGE_STAGES = {
+    **_PUZZLE_STAGES,
+    'backbone.0.0.': 'model.conv1.',
+    'backbone.0.1.': 'model.bn1.',
+    **{f'backbone.{i}.0.': f'model.layer{i}.' for i in (1, 2, 3, 4)},
+    **{f'edge_layers.{i}.': f'fc_edge{i + 1}.' for i in range(6)},
+}
+_IRN_STAGES = {
+    **{f'{stage}0.': 'resnet50.conv1.' for stage in ('stage1.', 'backbone.0.')},
+    **{f'{stage}1.': 'resnet50.bn1.' for stage in ('stage1.', 'backbone.0.')},
+    **{f'{stage}4.': 'resnet50.layer1.' for stage in ('stage1.', 'backbone.0.')},
+    **{f'stage{i}.0.': f'resnet50.layer{i}.' for i in (2, 3, 4)},
+    **{f'backbone.{i - 1}.0.': f'resnet50.layer{i}.' for i in (2, 3, 4)},
+}
+DUPLICATES: dict[str, dict[str, str]] = {
+    **{key: _PUZZLE_STAGES for key in LAYOUTS if key.startswith('puzzle_resne')},
+    **{key: _EDGE_STAGES for key in LAYOUTS if key.startswith('puzzle_affnet')},
+    'irn_resnet50': {**_IRN_STAGES, 'newly_added.0.': 'classifier.'},
+}
+# Prefixes of tensors that our models have no use for, and why.
+DROPPED: dict[str, dict[str, str]] = {
+    key: {'path_indices_': 'pairs of one crop size, which ours finds for any size'}
+    for key in LAYOUTS
+    if key.startswith('puzzle_affnet')
+}
