@@ -160,3 +160,46 @@ def test_mobilenet_gets_the_colours_it_was_trained_on(root, name):
     found = preprocessor(item, False)['inputs'][0]
     expected = (torch.from_numpy(raw).permute(2, 0, 1).float() - 128) / 128
     assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def puzzle(**settings):
+    plain = dict(type='SegDataPreProcessor', size_divisor=1)
+    return MODELS.build({'type': 'PuzzleViews', 'preprocessor': plain, **settings})
+
+
+def test_pieces_of_a_batch(images):
+    views = puzzle()(batch(images), True)['inputs']
+    assert list(views) == ['full', 'tiles']
+    assert torch.equal(views['full'].image, images)
+    assert views['tiles'].image.shape == (8, 3, 10, 15)
+    # The second piece of the first image is its upper right quarter.
+    assert torch.equal(views['tiles'].image[2], images[0, :, :10, 15:])
+    cam = torch.rand(2, 5, 4, 6)
+    assert torch.equal(views['tiles'].on_cam(cam)[5], cam[1, :, 2:, :3])
+
+
+def test_nine_pieces():
+    images = torch.rand(1, 3, 18, 27)
+    views = puzzle(pieces=9)(batch(images), True)['inputs']
+    assert torch.equal(views['tiles'].image[5], images[0, :, 6:12, 18:])
+
+
+def test_pieces_beside_a_transform(images):
+    both = puzzle(
+        preprocessor=dict(
+            type='EquivariantViews',
+            preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
+        )
+    )
+    views = both(batch(images), True)['inputs']
+    assert list(views) == ['full', 'transformed', 'tiles']
+    assert views['tiles'].image.shape == (8, 3, 10, 15)
+
+
+def test_no_pieces_in_testing(images):
+    assert torch.equal(puzzle()(batch(images), False)['inputs'], images)
+
+
+def test_a_number_of_pieces_that_is_no_square():
+    with pytest.raises(ValueError, match='square number such as 4 or 9, got 6'):
+        puzzle(pieces=6)

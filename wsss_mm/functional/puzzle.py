@@ -152,7 +152,7 @@ def reconstruction_loss(
     """
     if cam.ndim != 4 or cam.shape != merged.shape or labels.shape != cam.shape[:2]:
         raise ValueError(
-            'cam and merged must share one shape (B, C, h, w) and labels be (B, C), got '
+            'cam and merged must share one shape (B, C, h, w), labels be (B, C), got '
             f'{tuple(cam.shape)}, {tuple(merged.shape)} and {tuple(labels.shape)}'
         )
     if masking not in MASKINGS or distance not in DISTANCES:

@@ -1,5 +1,7 @@
 """ResNeSt as Puzzle-CAM uses it."""
 
+from typing import ClassVar
+
 from mmseg.models.backbones import ResNeSt
 from torch import nn
 
@@ -20,7 +22,7 @@ class ResNeStWSSS(ResNeSt):
         Zhang et al., "ResNeSt: Split-Attention Networks", 2020, released code.
     """
 
-    arch_settings = {**ResNeSt.arch_settings, 269: (BLOCK, (3, 30, 48, 8))}
+    arch_settings: ClassVar = {**ResNeSt.arch_settings, 269: (BLOCK, (3, 30, 48, 8))}
 
     def __init__(self, **settings: object) -> None:
         super().__init__(**settings)

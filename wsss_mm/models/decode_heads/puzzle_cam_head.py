@@ -1,6 +1,7 @@
 """Puzzle-CAM: the CAM of an image and that of its pieces should be one."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -23,48 +24,61 @@ LEVELS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def check_level(level: str) -> None:
-    """Refuse a level at which there is nothing to compare."""
-    if level not in LEVELS:
-        raise ValueError(f'level={level!r}; choose one of {", ".join(LEVELS)}')
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """How the CAM of an image is compared with that of its pieces.
 
-
-def puzzle_losses(
-    cam: Tensor,
-    tiles: Tensor,
-    labels: Tensor,
-    *,
-    level: str,
-    masking: str,
-    distance: str,
-) -> dict[str, Tensor]:
-    """Compute the two losses that pieces add to a CAM's own.
-
-    Args:
-        cam: Raw CAM of the full images, shape (B, C, h, w).
-        tiles: Raw CAM of their pieces, shape (pieces B, C, h', w').
-        labels: Tags, shape (B, C).
-        level: 'logits' compares raw maps, 'cam' maps divided by their maximum.
-        masking: As :func:`reconstruction_loss`.
-        distance: As :func:`reconstruction_loss`.
+    Attributes:
+        level: What is compared: raw maps ('logits') or maps divided by their maximum
+            ('cam').
+        masking: What absent classes do, see :func:`reconstruction_loss`.
+        distance: 'l1' or 'l2'.
 
     Raises:
-        ValueError: If the pieces' maps do not make up the full map.
+        ValueError: If there is no such level.
     """
-    merged = merge_tiles(tiles, len(tiles) // len(cam))
-    if merged.shape != cam.shape:
-        raise ValueError(
-            f'the CAMs of the pieces make up {tuple(merged.shape[-2:])} cells, that of '
-            f'the full image has {tuple(cam.shape[-2:])}; the sides of a piece must be '
-            "multiples of the network's stride: choose such a crop_size"
+
+    level: str = 'logits'
+    masking: str = 'tags'
+    distance: str = 'l1'
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise ValueError(f'level={self.level!r}; choose one of {", ".join(LEVELS)}')
+
+    def losses(
+        self, cam: Tensor, tiles: Tensor, labels: Tensor, *, weight: float
+    ) -> dict[str, Tensor]:
+        """Compute the two losses that pieces add to a CAM's own.
+
+        Args:
+            cam: Raw CAM of the full images, shape (B, C, h, w).
+            tiles: Raw CAM of their pieces, shape (pieces B, C, h', w').
+            labels: Tags, shape (B, C).
+            weight: Factor of the reconstruction loss.
+
+        Raises:
+            ValueError: If the pieces' maps do not make up the full map.
+        """
+        merged = merge_tiles(tiles, len(tiles) // len(cam))
+        if merged.shape != cam.shape:
+            raise ValueError(
+                f'the CAMs of the pieces make up {tuple(merged.shape[-2:])} cells, '
+                f'that of the full image has {tuple(cam.shape[-2:])}; the sides of a piece '
+                "must be multiples of the network's stride: choose such a crop_size"
+            )
+        prepare = LEVELS[self.level]
+        difference = reconstruction_loss(
+            prepare(cam),
+            prepare(merged),
+            labels,
+            masking=self.masking,
+            distance=self.distance,
         )
-    prepare = LEVELS[level]
-    return {
-        'loss_p_cls': tag_loss(merged.mean(dim=(2, 3)), labels),
-        'loss_re': reconstruction_loss(
-            prepare(cam), prepare(merged), labels, masking=masking, distance=distance
-        ),
-    }
+        return {
+            'loss_p_cls': tag_loss(merged.mean(dim=(2, 3)), labels),
+            'loss_re': weight * difference,
+        }
 
 
 @MODELS.register_module()
@@ -78,10 +92,7 @@ class PuzzleCAMHead(CAMHead):
         num_classes: Classes of the dataset, background included (K).
         in_index: Where the feature map stands among the features.
         dropout_ratio: Channel dropout before the classifier.
-        level: What is compared: raw maps ('logits') or maps divided by their maximum
-            ('cam').
-        masking: What absent classes do, see :func:`reconstruction_loss`.
-        distance: 'l1' or 'l2'.
+        reconstruction: Settings of :class:`Reconstruction` that differ from its own.
         entropy_weight: Weight of the loss that makes the pieces' tags decided, 0 for
             the published form.
         reconstruction_weight: Weight of the reconstruction loss;
@@ -107,19 +118,14 @@ class PuzzleCAMHead(CAMHead):
         *,
         in_index: int = -1,
         dropout_ratio: float = 0.0,
-        level: str = 'logits',
-        masking: str = 'tags',
-        distance: str = 'l1',
+        reconstruction: dict[str, str] | None = None,
         entropy_weight: float = 0.0,
         reconstruction_weight: float = 4.0,
     ) -> None:
         super().__init__(
             in_channels, num_classes, in_index=in_index, dropout_ratio=dropout_ratio
         )
-        check_level(level)
-        self.level = level
-        self.masking = masking
-        self.distance = distance
+        self.reconstruction = Reconstruction(**(reconstruction or {}))
         self.entropy_weight = entropy_weight
         self.reconstruction_weight = reconstruction_weight
 
@@ -134,15 +140,9 @@ class PuzzleCAMHead(CAMHead):
         """Compute the losses of the full view, of the pieces, and between them."""
         labels = stack_image_labels(data_samples, self.num_classes - 1)
         cam, tiles = self(features['full']), self(features['tiles'])
-        losses = puzzle_losses(
-            cam,
-            tiles,
-            labels,
-            level=self.level,
-            masking=self.masking,
-            distance=self.distance,
+        losses = self.reconstruction.losses(
+            cam, tiles, labels, weight=self.reconstruction_weight
         )
-        losses['loss_re'] = self.reconstruction_weight * losses['loss_re']
         if self.entropy_weight:
             entropy = tag_entropy(tiles.mean(dim=(2, 3)))
             losses['loss_entropy'] = self.entropy_weight * entropy
@@ -160,9 +160,7 @@ class AddedPuzzleHead(BaseModule):
     Args:
         base: Config of the head, such as ``SEAMHead``, without ``num_classes``.
         num_classes: Classes of the dataset, background included (K).
-        level: As :class:`PuzzleCAMHead`.
-        masking: As :class:`PuzzleCAMHead`.
-        distance: As :class:`PuzzleCAMHead`.
+        reconstruction: As :class:`PuzzleCAMHead`.
         reconstruction_weight: As :class:`PuzzleCAMHead`.
 
     Raises:
@@ -176,18 +174,13 @@ class AddedPuzzleHead(BaseModule):
         base: dict,
         num_classes: int,
         *,
-        level: str = 'logits',
-        masking: str = 'tags',
-        distance: str = 'l1',
+        reconstruction: dict[str, str] | None = None,
         reconstruction_weight: float = 4.0,
     ) -> None:
         super().__init__()
-        check_level(level)
         self.num_classes = self.out_channels = num_classes
         self.base = MODELS.build({**base, 'num_classes': num_classes})
-        self.level = level
-        self.masking = masking
-        self.distance = distance
+        self.reconstruction = Reconstruction(**(reconstruction or {}))
         self.reconstruction_weight = reconstruction_weight
 
     def _load_from_state_dict(
@@ -211,15 +204,12 @@ class AddedPuzzleHead(BaseModule):
         others = {name: view for name, view in views.items() if name != 'tiles'}
         losses = self.base.loss(features, others, data_samples)
         labels = stack_image_labels(data_samples, self.num_classes - 1)
-        added = puzzle_losses(
+        added = self.reconstruction.losses(
             self(features['full']),
             self(features['tiles']),
             labels,
-            level=self.level,
-            masking=self.masking,
-            distance=self.distance,
+            weight=self.reconstruction_weight,
         )
-        added['loss_re'] = self.reconstruction_weight * added['loss_re']
         return losses | added
 
     def predict(
