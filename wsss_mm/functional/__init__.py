@@ -70,6 +70,7 @@ from .puzzle import (
     tile_image,
 )
 from .random_walk import random_walk, transition_matrix
+from .rasterize import decode_rle, fill_polygon
 from .saliency import saliency_mask
 
 __all__ = [
@@ -89,12 +90,14 @@ __all__ = [
     'confident_seed',
     'confusion_counts',
     'crf_parameters',
+    'decode_rle',
     'dense_crf',
     'dense_crf_joint',
     'dense_crf_shared',
     'edge_affinity',
     'equivariance_loss',
     'equivariant_cross_loss',
+    'fill_polygon',
     'fuse_attention',
     'iou_report',
     'label_unary',
