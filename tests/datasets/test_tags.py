@@ -9,6 +9,7 @@ from wsss_mm.datasets.tags import (
     select_tags,
     tags_from_masks,
     tags_from_xml,
+    write_tag_file,
 )
 from wsss_mm.io.mask_file import save_mask
 
@@ -174,3 +175,17 @@ def test_encoding():
     code = encode_tags(('dining table', 'cat'), CLASSES)
     assert code.dtype == np.float32
     assert code.tolist() == [1, 0, 1]
+
+
+def test_written_tags_are_read_again(tmp_path):
+    tags = {
+        'a/b, c': ('cat', 'dining table'),
+        'quote "x"': ('dog',),
+        'ü': (),
+        'plain': ('cat', 'dog'),
+    }
+    write_tag_file(tmp_path / 't.csv', tags)
+    assert read_tag_file(tmp_path / 't.csv', CLASSES) == tags
+    text = (tmp_path / 't.csv').read_text(encoding='utf-8')
+    assert text.startswith('image_id,labels\n')
+    assert text.endswith('\nplain,cat dog\n')

@@ -1,5 +1,6 @@
 """Datasets, their tags and their transforms."""
 
+from wsss_mm.datasets.coco import COCOImageLabelDataset
 from wsss_mm.datasets.image_label_dataset import (
     ImageLabelDataset,
     SynthVOCDataset,
@@ -21,6 +22,7 @@ from wsss_mm.datasets.transforms import (
 )
 
 __all__ = [
+    'COCOImageLabelDataset',
     'ColorJitterPIL',
     'ImageLabelDataset',
     'LoadEvaluationMask',

@@ -20,6 +20,12 @@ from wsss_mm.registry import DATASETS
 
 TAG_SOURCES = ('file', 'xml', 'masks')
 BACKGROUND = 'background'
+VOC_CLASSES = (
+    BACKGROUND,
+    *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car'),
+    *('cat', 'chair', 'cow', 'diningtable', 'dog', 'horse', 'motorbike'),
+    *('person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'),
+)
 
 
 @DATASETS.register_module()
@@ -218,13 +224,7 @@ class VOCImageLabelDataset(ImageLabelDataset):
     """PASCAL VOC 2012 with image tags, by default those of the detection XML."""
 
     METAINFO: ClassVar[dict[str, Any]] = dict(
-        classes=(
-            BACKGROUND,
-            *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car'),
-            *('cat', 'chair', 'cow', 'diningtable', 'dog', 'horse', 'motorbike'),
-            *('person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'),
-        ),
-        palette=synth_voc.voc_palette(21),
+        classes=VOC_CLASSES, palette=synth_voc.voc_palette(len(VOC_CLASSES))
     )
 
     def __init__(

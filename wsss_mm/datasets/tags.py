@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import load_mask
 
 Tags = dict[str, tuple[str, ...]]
@@ -59,6 +60,24 @@ def read_tag_file(
     if not tags:
         raise ValueError(f'{path} names no image; add one entry per image')
     return tags
+
+
+def write_tag_file(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
+    """Write tags as a CSV file that `read_tag_file` reads.
+
+    Raises:
+        ValueError: If the file cannot be written.
+    """
+    with (
+        atomic_write(path) as temporary,
+        temporary.open('w', encoding='utf-8', newline='') as file,
+    ):
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(HEADER)
+        for image_id, names in tags.items():
+            spaced = any(' ' in name or name.startswith('[') for name in names)
+            labels = json.dumps(list(names)) if spaced else ' '.join(names)
+            writer.writerow((image_id, labels))
 
 
 def read_csv(path: Path, text: str) -> list[tuple[str, list[str], str]]:

@@ -13,7 +13,7 @@ from wsss_mm.datasets.transforms.loading import (
     LoadRGBImage,
     LoadTrainingMask,
 )
-from wsss_mm.datasets.transforms.seeds import LoadSeedScores, SeedFromScores
+from wsss_mm.datasets.transforms.seeds import LoadSeedScores, SeedFromScores, ThinSeed
 
 __all__ = [
     'ColorJitterPIL',
@@ -28,4 +28,5 @@ __all__ = [
     'RandomHSVShift',
     'RandomResizeLong',
     'SeedFromScores',
+    'ThinSeed',
 ]

@@ -74,8 +74,8 @@ class PILResize(BaseTransform):
 class RandomResizeLong(BaseTransform):
     """Resize the image so that its long side is drawn from a range.
 
-    Sets `img`, `img_shape` and `scale_factor`; for training from tags, masks
-    are not resized.
+    Sets `img`, `img_shape` and `scale_factor`. A `gt_affinity_seed` follows, without
+    interpolation; for training from tags, masks are not resized.
 
     Args:
         low: Least long side in pixels.
@@ -109,6 +109,11 @@ def set_size(results: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
     """Resize the image of the results to a width and height."""
     height, width = results['img_shape']
     results['img'] = resize_bicubic(results['img'], size)
+    if 'gt_affinity_seed' in results:
+        seed = Image.fromarray(results['gt_affinity_seed'])
+        results['gt_affinity_seed'] = np.array(
+            seed.resize(size, Image.Resampling.NEAREST)
+        )
     results['img_shape'] = (size[1], size[0])
     results['scale_factor'] = (size[0] / width, size[1] / height)
     return results
@@ -125,8 +130,8 @@ class RandomCropPad(BaseTransform):
         crop_size: Height and width, or one number for both.
         img_pad: Value around the image; 0 behind NormalizeFloat is the mean
             colour.
-        seg_pad: Value around `gt_seg_map`, if there is one. Around `seed_scores`
-            it is 0.
+        seg_pad: Value around `gt_seg_map` or `gt_affinity_seed`, if there is one.
+            Around `seed_scores` it is 0.
 
     Raises:
         ValueError: If the crop size is not positive.
@@ -158,7 +163,8 @@ class RandomCropPad(BaseTransform):
         results['img'] = cut_window(
             results['img'], offsets, self.crop_size, self.img_pad
         )
-        for key, pad in (('gt_seg_map', self.seg_pad), ('seed_scores', 0)):
+        pads = dict.fromkeys(('gt_seg_map', 'gt_affinity_seed'), self.seg_pad)
+        for key, pad in {**pads, 'seed_scores': 0}.items():
             if results.get(key) is not None:
                 results[key] = cut_window(results[key], offsets, self.crop_size, pad)
         results['img_shape'] = self.crop_size

@@ -57,7 +57,8 @@ class SeedFromScores(BaseTransform):
     """Replace `seed_scores` by the labels of the cells that are sure of theirs.
 
     Sets `gt_affinity_seed` (uint8, (h, w)): 0 for background, k for the k-th class of
-    the image, 255 for unsure and padded cells. Removes `seed_scores`.
+    the image, 255 for unsure and padded cells, and puts it in the place of
+    `seed_scores` in `seg_fields`. Crop before, unless a cell is a pixel.
 
     Args:
         cell: Side of a cell in pixels, the stride of the affinity head.
@@ -78,9 +79,37 @@ class SeedFromScores(BaseTransform):
         results['gt_affinity_seed'] = confident_seed(
             scores[:half], scores[half:], cell=self.cell
         )
-        results['seg_fields'] = [
-            key for key in results['seg_fields'] if key != 'seed_scores'
-        ]
+        others = [key for key in results['seg_fields'] if key != 'seed_scores']
+        results['seg_fields'] = [*others, 'gt_affinity_seed']
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(cell={self.cell})'
+
+
+@TRANSFORMS.register_module()
+class ThinSeed(BaseTransform):
+    """Keep the label at the middle of every cell of `gt_affinity_seed`.
+
+    Sets it to uint8 (h, w).
+
+    Args:
+        cell: Side of a cell in pixels, the stride of the edge head.
+
+    Raises:
+        ValueError: If the cell is less than 1.
+    """
+
+    def __init__(self, cell: int = 4) -> None:
+        if cell < 1:
+            raise ValueError(f'cell={cell}; give a side of at least 1 pixel')
+        self.cell = cell
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Thin the seed of the results."""
+        middle, step = self.cell // 2, self.cell
+        seed = results['gt_affinity_seed'][middle::step, middle::step]
+        results['gt_affinity_seed'] = np.ascontiguousarray(seed)
         return results
 
     def __repr__(self) -> str:

@@ -1,0 +1,194 @@
+"""Microsoft COCO: its classes, its image-tag dataset, and its instance annotations.
+
+Reference:
+    Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss_mm.datasets import synth_voc
+from wsss_mm.datasets.image_label_dataset import BACKGROUND, ImageLabelDataset
+from wsss_mm.functional.rasterize import decode_rle, fill_polygon
+from wsss_mm.io.mask_file import IGNORE
+from wsss_mm.registry import DATASETS
+
+# In the order of COCO's category numbers, which have gaps.
+CLASSES = (
+    BACKGROUND,
+    *('person', 'bicycle', 'car', 'motorcycle', 'airplane', 'bus', 'train', 'truck'),
+    *('boat', 'traffic light', 'fire hydrant', 'stop sign', 'parking meter', 'bench'),
+    *('bird', 'cat', 'dog', 'horse', 'sheep', 'cow', 'elephant', 'bear', 'zebra'),
+    *('giraffe', 'backpack', 'umbrella', 'handbag', 'tie', 'suitcase', 'frisbee'),
+    *('skis', 'snowboard', 'sports ball', 'kite', 'baseball bat', 'baseball glove'),
+    *('skateboard', 'surfboard', 'tennis racket', 'bottle', 'wine glass', 'cup'),
+    *('fork', 'knife', 'spoon', 'bowl', 'banana', 'apple', 'sandwich', 'orange'),
+    *('broccoli', 'carrot', 'hot dog', 'pizza', 'donut', 'cake', 'chair', 'couch'),
+    *('potted plant', 'bed', 'dining table', 'toilet', 'tv', 'laptop', 'mouse'),
+    *('remote', 'keyboard', 'cell phone', 'microwave', 'oven', 'toaster', 'sink'),
+    *('refrigerator', 'book', 'clock', 'vase', 'scissors', 'teddy bear'),
+    *('hair drier', 'toothbrush'),
+)
+
+
+@DATASETS.register_module()
+class COCOImageLabelDataset(ImageLabelDataset):
+    """COCO with the tags and lists that `tools/dataset_converters/coco14.py` writes."""
+
+    METAINFO: ClassVar[dict[str, Any]] = dict(
+        classes=CLASSES, palette=synth_voc.voc_palette(len(CLASSES))
+    )
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        *,
+        tags: str | None = 'image_labels.csv',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(ann_file, tags=tags, **kwargs)
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """One image and its objects.
+
+    Attributes:
+        name: File name.
+        size: Height and width.
+        objects: The annotations as they stand in the file.
+        names: The class of every object.
+    """
+
+    name: str
+    size: tuple[int, int]
+    objects: tuple[Mapping[str, Any], ...]
+    names: tuple[str, ...]
+
+
+def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedImage]:
+    """Read COCO's instance annotations.
+
+    Args:
+        path: JSON file with `images`, `annotations` and `categories`.
+        classes: Foreground class names; categories go by their name.
+
+    Returns:
+        The images with one annotation or more, sorted by name.
+
+    Raises:
+        ValueError: If the file is missing or malformed, or a category is no class.
+    """
+    content = read_object(Path(path))
+    try:
+        names = {entry['id']: entry['name'] for entry in content['categories']}
+        images = {entry['id']: entry for entry in content['images']}
+        objects: dict[int, list[Mapping[str, Any]]] = {}
+        for entry in content['annotations']:
+            objects.setdefault(entry['image_id'], []).append(entry)
+        unknown = sorted(set(names.values()) - set(classes))
+        if unknown:
+            raise ValueError(
+                f'{path}: the category {unknown[0]!r} is none of the {len(classes)} '
+                'classes; give the annotations of this dataset'
+            )
+        found = [
+            AnnotatedImage(
+                name=str(images[key]['file_name']),
+                size=(int(images[key]['height']), int(images[key]['width'])),
+                objects=tuple(entries),
+                names=tuple(names[entry['category_id']] for entry in entries),
+            )
+            for key, entries in objects.items()
+        ]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path} is no file of instance annotations (it fails at {error}); give '
+            'instances_*.json, not captions_*.json or person_keypoints_*.json'
+        ) from error
+    return sorted(found, key=lambda image: image.name)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ValueError(
+            f'no annotations {path}; unpack annotations_trainval2014.zip of '
+            'https://cocodataset.org/#download there'
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f'cannot read {path}: {error}; it is cut off or no JSON, get it again'
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds no JSON object; give instances_*.json')
+    return content
+
+
+def draw_instances(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.uint8]:
+    """Paint the objects of an image into a mask.
+
+    Where objects overlap the one with fewer pixels is on top. Crowds are 255, below
+    every object.
+
+    Args:
+        image: The image.
+        classes: Foreground class names.
+
+    Returns:
+        Class indices with 0 for background, shape (H, W).
+
+    Raises:
+        ValueError: If the outline of an object is malformed.
+
+    Note:
+        The field has no common rule for overlaps and crowds; others let the later
+        annotation win, or count crowds as their class.
+    """
+    layers = []
+    for entry, name in zip(image.objects, image.names):
+        try:
+            inside = draw_object(entry['segmentation'], image.size)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f'{image.name}: annotation {entry.get("id")} has no outline that can '
+                f'be drawn ({error}); get the annotations again'
+            ) from error
+        crowd = bool(entry.get('iscrowd'))
+        label = IGNORE if crowd else classes.index(name) + 1
+        layers.append((not crowd, -int(inside.sum()), label, inside))
+    mask = np.zeros(image.size, np.uint8)
+    for _, _, label, inside in sorted(layers, key=lambda layer: layer[:2]):
+        mask[inside] = label
+    return mask
+
+
+def draw_object(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Draw the outline of one object: a list of polygons, or run lengths."""
+    if isinstance(segmentation, dict):
+        if tuple(segmentation['size']) != size:
+            raise ValueError(
+                f'its run lengths are for {segmentation["size"]}, the image is '
+                f'{list(size)} (height, width)'
+            )
+        return decode_rle(segmentation['counts'], size)
+    inside = np.zeros(size, bool)
+    for polygon in corners(segmentation):
+        inside |= fill_polygon(polygon, size)
+    return inside
+
+
+def corners(segmentation: Sequence[Sequence[float]]) -> Iterator[NDArray[np.float64]]:
+    """Turn COCO's flat lists x, y, x, y, ... into corners, shape (n, 2)."""
+    for flat in segmentation:
+        if len(flat) % 2:
+            raise ValueError(f'a polygon has {len(flat)} numbers, an odd count')
+        yield np.asarray(flat, dtype=np.float64).reshape(-1, 2)
