@@ -48,7 +48,7 @@ def our_model(layout):
         'vgg16_psa_cls': {'decode_head': dict(type='CAMHead', num_classes=21)},
         'vgg16_psa_aff': {'decode_head': dict(norm_groups=(8, 16, 32), **affinity)},
         **{key: {'decode_head': dict(type='EdgeHead')} for key in PUZZLE_EDGE},
-        **{key: pooled for key in (*PUZZLE_CAM, 'irn_resnet50')},
+        **dict.fromkeys((*PUZZLE_CAM, 'irn_resnet50'), pooled),
         'resnet38_psa_cls': {'decode_head': dict(type='CAMHead', num_classes=21)},
         'resnet38_seam': {
             'decode_head': dict(type='SEAMHead', num_classes=21),

@@ -128,7 +128,7 @@ def check_duplicates(state_dict: Mapping[str, Tensor], layout: str) -> None:
     """
     for key, tensor in state_dict.items():
         original = duplicate_of(key, layout)
-        if original not in state_dict:
+        if original is None or original not in state_dict:
             continue
         other = state_dict[original]
         if tensor.dtype != other.dtype or not torch.equal(tensor, other):
