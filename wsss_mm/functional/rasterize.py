@@ -107,7 +107,7 @@ def decode_rle(
             f'the run lengths have {sum(runs)} pixels, but {height} x {width} (height '
             f'x width) are {height * width}'
         )
-    inside = np.arange(len(runs)) % 2 == 1
+    inside: npt.NDArray[np.bool_] = np.arange(len(runs)) % 2 == 1
     return np.repeat(inside, runs).reshape(width, height).T
 
 
