@@ -86,7 +86,9 @@ def test_its_parts_exist_and_fit(name):
 def check_seed_steps(cfg, model):
     steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
     assert steps['LoadSeedScores'].folder == cfg.seed_scores
-    assert steps['SeedFromScores'].cell == model.stride
+    # Scores are averaged over cells; labels of pixels are thinned out afterwards.
+    thinned = steps['ThinSeed'].cell if 'ThinSeed' in steps else 1
+    assert steps['SeedFromScores'].cell * thinned == model.stride
     height, width = steps['RandomCropPad'].crop_size
     with torch.device('meta'):
         # meta tensors have no mask to index: the embedding's size is enough.
@@ -194,8 +196,12 @@ def test_cams_can_be_refined(name):
     for chain in cfg.refine:
         steps = build_chain({chain: chain_steps(cfg, chain)}, chain)
         assert type(steps[0]).__name__.endswith('Background')
-        walks = any(type(step).__name__ == 'RandomWalkRefiner' for step in steps)
+        walks = any('WalkRefiner' in type(step).__name__ for step in steps)
         assert needs_affinity(cfg, chain) is walks
     # The seeds are on either side of the background that the masks have.
     scores = training_scores(cfg)
-    assert scores.low_alpha < cfg.background.alpha < scores.high_alpha
+    if cfg.background.type == 'PowerBackground':
+        assert scores.low_alpha < cfg.background.alpha < scores.high_alpha
+    else:
+        chosen = cfg.background.threshold
+        assert scores.background_threshold < chosen < scores.foreground_threshold

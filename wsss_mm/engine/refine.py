@@ -60,7 +60,8 @@ def chain_steps(cfg: Config, chain: str) -> list[dict]:
 
 def needs_affinity(cfg: Config, chain: str) -> bool:
     """Tell whether a chain of a config walks along a network's affinities."""
-    return any(step['type'] == 'RandomWalkRefiner' for step in chain_steps(cfg, chain))
+    refiners = [TASK_UTILS.get(step['type']) for step in chain_steps(cfg, chain)]
+    return any(getattr(refiner, 'needs_affinity', False) for refiner in refiners)
 
 
 class AffinityNetwork:
@@ -96,8 +97,9 @@ class AffinityNetwork:
         with torch.no_grad():
             for batch in Runner.build_dataloader(loader):
                 (sample,) = self.model.test_step(batch)
+                edge = sample.edge.data[0] if 'edge' in sample else None
                 yield AffinityMap(
-                    sample.affinity.data, self.model.offsets, self.model.stride
+                    sample.affinity.data, self.model.offsets, self.model.stride, edge
                 )
 
 

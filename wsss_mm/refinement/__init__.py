@@ -9,6 +9,7 @@ from .chain import build_chain, refine
 from .pool import refine_all, run_pool
 from .refiners import (
     DenseCRFRefiner,
+    EdgeWalkRefiner,
     LabelCRFRefiner,
     PAMRRefiner,
     PowerBackground,
@@ -16,11 +17,13 @@ from .refiners import (
     ThresholdBackground,
 )
 from .seed import AffinityMap, Seed, SeedFiles, seed_mask
-from .training_scores import TrainingScores
+from .training_scores import ConfidentTrainingScores, TrainingScores
 
 __all__ = [
     'AffinityMap',
+    'ConfidentTrainingScores',
     'DenseCRFRefiner',
+    'EdgeWalkRefiner',
     'LabelCRFRefiner',
     'PAMRRefiner',
     'PowerBackground',

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from wsss_mm.functional.background import power_background, threshold_background
 from wsss_mm.functional.dense_crf import (
@@ -21,7 +22,9 @@ from wsss_mm.functional.pamr import DILATIONS, pamr
 from wsss_mm.functional.random_walk import random_walk
 from wsss_mm.registry import TASK_UTILS
 
-from .seed import Seed
+from .seed import AffinityMap, Seed
+
+EPSILON = 1e-5
 
 
 def with_background_scores(seed: Seed, scores: npt.NDArray[np.float32]) -> Seed:
@@ -70,25 +73,24 @@ class ThresholdBackground:
         return with_background_scores(seed, scores)
 
 
-@TASK_UTILS.register_module()
-@dataclass(frozen=True, kw_only=True)
-class RandomWalkRefiner:
-    """Spread the scores along the affinity of the seed with `random_walk`.
+@dataclass(frozen=True)
+class Cells:
+    """Scores of an image on the cells of its affinity map, and back.
 
-    Scores are padded with zeros to whole cells and averaged over each cell, walk,
-    and are resized bilinearly (align_corners=False), as in PSA and SEAM.
+    Scores are padded with zeros to whole cells and averaged over each cell; what has
+    walked is resized bilinearly (align_corners=False), as in PSA and SEAM.
 
     Attributes:
-        beta: Exponent of the affinities; 8 in PSA and SEAM.
-        steps: Exponent of the transition matrix; 256 in PSA, 64 in SEAM.
+        affinity: Of the image.
+        size: (H, W) of the image.
     """
 
-    where: ClassVar[str] = 'main'
-    beta: float
-    steps: int
+    affinity: AffinityMap
+    size: tuple[int, int]
 
-    def __call__(self, seed: Seed) -> Seed:
-        """Walk on the device of the affinity.
+    @classmethod
+    def of(cls, seed: Seed) -> 'Cells':
+        """Take the affinity of a seed.
 
         Raises:
             ValueError: If the seed has no affinity or one of another size.
@@ -98,27 +100,108 @@ class RandomWalkRefiner:
                 'a random walk needs an affinity map: train an AffinityNet and name '
                 'its config and checkpoint'
             )
-        weights, stride = seed.affinity.weights, seed.affinity.stride
+        stride = seed.affinity.stride
         height, width = seed.scores.shape[1:]
         cells = (-(-height // stride), -(-width // stride))
-        if weights.shape[-2:] != cells:
+        found = tuple(seed.affinity.weights.shape[-2:])
+        if found != cells:
             raise ValueError(
-                f'the affinity map has {tuple(weights.shape[-2:])} cells, but an image '
-                f'of {height}x{width} pixels has {cells} at stride {stride}'
+                f'the affinity map has {found} cells, but an image of '
+                f'{height}x{width} pixels has {cells} at stride {stride}'
             )
-        scores = torch.from_numpy(seed.scores).to(weights.device)
-        missing = (0, cells[1] * stride - width, 0, cells[0] * stride - height)
-        pooled = F.avg_pool2d(F.pad(scores, missing), stride)
+        return cls(seed.affinity, (height, width))
+
+    def pool(self, scores: npt.NDArray[np.float32]) -> Tensor:
+        """Average scores (n, H, W) over the cells: (n, h, w)."""
+        stride, (height, width) = self.affinity.stride, self.size
+        missing = (0, -width % stride, 0, -height % stride)
+        maps = torch.from_numpy(scores).to(self.affinity.weights.device)
+        return F.avg_pool2d(F.pad(maps, missing), stride)
+
+    def walk(self, cells: Tensor, *, beta: float, steps: int) -> Tensor:
+        """Walk, and resize to pixels: (n, h, w) to (n, H, W)."""
         walked = random_walk(
-            pooled,
-            weights.float(),
-            seed.affinity.offsets,
-            beta=self.beta,
-            steps=self.steps,
+            cells,
+            self.affinity.weights.float(),
+            self.affinity.offsets,
+            beta=beta,
+            steps=steps,
         )
-        resized = F.interpolate(walked[None], scale_factor=stride, mode='bilinear')[0]
-        result = resized[:, :height, :width].contiguous()
-        return replace(seed, scores=result.cpu().numpy())
+        pixels = F.interpolate(
+            walked[None], scale_factor=self.affinity.stride, mode='bilinear'
+        )
+        return pixels[0, :, : self.size[0], : self.size[1]].contiguous()
+
+
+@TASK_UTILS.register_module()
+@dataclass(frozen=True, kw_only=True)
+class RandomWalkRefiner:
+    """Spread the scores along the affinity of the seed with `random_walk`.
+
+    Attributes:
+        beta: Exponent of the affinities; 8 in PSA and SEAM.
+        steps: Exponent of the transition matrix; 256 in PSA, 64 in SEAM.
+    """
+
+    where: ClassVar[str] = 'main'
+    needs_affinity: ClassVar[bool] = True
+    beta: float
+    steps: int
+
+    def __call__(self, seed: Seed) -> Seed:
+        """Walk on the device of the affinity.
+
+        Raises:
+            ValueError: If the seed has no affinity or one of another size.
+        """
+        cells = Cells.of(seed)
+        walked = cells.walk(cells.pool(seed.scores), beta=self.beta, steps=self.steps)
+        return replace(seed, scores=walked.cpu().numpy())
+
+
+@TASK_UTILS.register_module()
+@dataclass(frozen=True, kw_only=True)
+class EdgeWalkRefiner:
+    """Spread the classes' scores between edges, as IRN and Puzzle-CAM do.
+
+    What lies on an edge does not spread, and the result is divided by the strongest
+    score of the image. The background stays as it is: give it a threshold afterwards.
+
+    Attributes:
+        beta: Exponent of the affinities.
+        steps: Exponent of the transition matrix.
+
+    Note:
+        The released codes start from maps at stride 4; here those of the image's size
+        are averaged over the cells.
+    """
+
+    where: ClassVar[str] = 'main'
+    needs_affinity: ClassVar[bool] = True
+    beta: float = 10
+    steps: int = 256
+
+    def __call__(self, seed: Seed) -> Seed:
+        """Walk on the device of the affinity.
+
+        Raises:
+            ValueError: If the seed has no affinity, one of another size or one
+                without edges.
+        """
+        cells = Cells.of(seed)
+        edge = cells.affinity.edge
+        if edge is None:
+            raise ValueError(
+                'this random walk needs edges: train a network with an EdgeHead, or '
+                'use RandomWalkRefiner'
+            )
+        if not len(seed.classes):
+            return seed
+        inside = cells.pool(seed.scores[1:]) * (1 - edge)
+        walked = cells.walk(inside, beta=self.beta, steps=self.steps)
+        walked = walked / walked.max().clamp(min=EPSILON)
+        scores = np.concatenate([seed.scores[:1], walked.cpu().numpy()])
+        return replace(seed, scores=scores)
 
 
 @TASK_UTILS.register_module()

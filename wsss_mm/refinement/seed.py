@@ -20,11 +20,14 @@ class AffinityMap:
             where there is none, shape (P, h, w).
         offsets: The P pairs (dy, dx).
         stride: Pixels in a cell, along each side.
+        edge: How sure an edge is, in [0, 1], shape (h, w); None where the network
+            finds affinities without edges.
     """
 
     weights: Tensor
     offsets: tuple[tuple[int, int], ...]
     stride: int
+    edge: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The scores that an AffinityNet learns from, as a step of the pool."""
+"""The scores that an affinity network learns from, as a step of the pool."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from wsss_mm.functional.background import seed_scores
 from wsss_mm.registry import TASK_UTILS
 
-from .refiners import lookup
+from .refiners import LabelCRFRefiner, ThresholdBackground, lookup
 from .seed import Seed
 
 
@@ -38,4 +38,47 @@ class TrainingScores:
             low_alpha=self.low_alpha,
             high_alpha=self.high_alpha,
         )
+        return seed.classes, low, high
+
+
+@TASK_UTILS.register_module()
+@dataclass(frozen=True, kw_only=True)
+class ConfidentTrainingScores:
+    """Label what dense CRF calls foreground or background at two thresholds.
+
+    The scores are ones and zeros, such that `confident_seed` gives the labels that IRN
+    and Puzzle-CAM train their edge branch on.
+
+    Attributes:
+        foreground_threshold: What is foreground beside it is so for sure: 0.30 in IRN,
+            0.40 in Puzzle-CAM.
+        background_threshold: What is background beside it, too, is so for sure: 0.05
+            in IRN, 0.10 in Puzzle-CAM.
+        parameters: Name of CRF parameters.
+    """
+
+    foreground_threshold: float
+    background_threshold: float
+    parameters: str = 'label'
+
+    def __post_init__(self) -> None:
+        if not 0 < self.background_threshold < self.foreground_threshold < 1:
+            raise ValueError(
+                'needs 0 < background_threshold < foreground_threshold < 1, got '
+                f'{self.background_threshold} and {self.foreground_threshold}'
+            )
+
+    def __call__(
+        self, seed: Seed
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the classes, the sure foreground and the sure background."""
+        crf = LabelCRFRefiner(parameters=self.parameters)
+        few, many = (
+            crf(ThresholdBackground(threshold=threshold)(seed)).scores.argmax(axis=0)
+            for threshold in (self.foreground_threshold, self.background_threshold)
+        )
+        labels = np.arange(len(seed.scores))[:, None, None]
+        # Foreground of the first mask counts, whatever the second says.
+        either = np.where(few > 0, few, many)
+        low, high = ((mask == labels).astype(np.float32) for mask in (few, either))
         return seed.classes, low, high

@@ -1,6 +1,13 @@
 from .resnest_wsss import ResNeStWSSS
 from .resnet38d import ResNet38d
-from .resnet_stem import ResNetStem
+from .resnet_stem import ResNeStStem, ResNetStem
 from .vgg16_wsss import VGG16WSSS, VGG16SeeNet
 
-__all__ = ['VGG16WSSS', 'ResNeStWSSS', 'ResNet38d', 'ResNetStem', 'VGG16SeeNet']
+__all__ = [
+    'VGG16WSSS',
+    'ResNeStStem',
+    'ResNeStWSSS',
+    'ResNet38d',
+    'ResNetStem',
+    'VGG16SeeNet',
+]

@@ -4,6 +4,7 @@ from .affinity_head import AffinityHead
 from .cam_head import CAMHead, SqrtCAMHead
 from .deeplabv1_head import DeepLabV1Head
 from .deeplabv2_head import DeepLabV2Head
+from .deeplabv3plus_head import DeepLabV3PlusHead
 from .edge_head import EdgeHead
 from .erasing_head import AddedErasingHead, ErasingHead
 from .puzzle_cam_head import AddedPuzzleHead, PuzzleCAMHead
@@ -16,6 +17,7 @@ __all__ = [
     'CAMHead',
     'DeepLabV1Head',
     'DeepLabV2Head',
+    'DeepLabV3PlusHead',
     'EdgeHead',
     'ErasingHead',
     'PuzzleCAMHead',

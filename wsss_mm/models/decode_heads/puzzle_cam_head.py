@@ -64,8 +64,9 @@ class Reconstruction:
         if merged.shape != cam.shape:
             raise ValueError(
                 f'the CAMs of the pieces make up {tuple(merged.shape[-2:])} cells, '
-                f'that of the full image has {tuple(cam.shape[-2:])}; the sides of a piece '
-                "must be multiples of the network's stride: choose such a crop_size"
+                f'that of the full image has {tuple(cam.shape[-2:])}; the sides of '
+                "a piece must be multiples of the network's stride: choose such a "
+                'crop_size'
             )
         prepare = LEVELS[self.level]
         difference = reconstruction_loss(
