@@ -4,8 +4,8 @@ max_iters = 4950
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.1, momentum=1e-4, weight_decay=1e-4, nesterov=True),
-    # Weights x1, biases x2 without decay (BatchNorm's too), the classifier x10: MMEngine
-    # takes the longest key found in a parameter's name.
+    # Weights x1, biases x2 without decay (BatchNorm's too), the classifier x10. Of the
+    # keys found in a parameter's name, MMEngine takes the longest.
     paramwise_cfg=dict(
         custom_keys={
             'bias': dict(lr_mult=2.0, decay_mult=0.0),
