@@ -7,7 +7,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 import wsss_mm.datasets  # noqa: F401
-from wsss_mm.datasets.transforms import LoadSeedScores, SeedFromScores
+from wsss_mm.datasets.transforms import LoadSeedScores, SeedFromScores, ThinSeed
 from wsss_mm.functional import confident_seed
 from wsss_mm.io.score_file import save_scores
 
@@ -118,3 +118,52 @@ def test_a_cell_without_pixels_is_refused():
         SeedFromScores(cell=0)
     assert repr(SeedFromScores(cell=4)) == 'SeedFromScores(cell=4)'
     assert repr(LoadSeedScores('a')) == "LoadSeedScores(folder='a')"
+
+
+@pytest.fixture
+def square(tmp_path):
+    """An image whose left half is class 1, marked by its colour, and its seed."""
+    labels = np.zeros((40, 60), np.int64)
+    labels[:, :30] = 1
+    scores = np.stack([labels == 0, labels == 1]).astype(np.float32)
+    save_scores(tmp_path / 'seeds' / 'sub' / 'pond.npz', [1], scores, scores)
+    image = np.repeat((labels * 200)[..., None], 3, axis=2).astype(np.uint8)
+    return dict(
+        img=image,
+        img_id='sub/pond',
+        img_path='pond.jpg',
+        img_shape=(40, 60),
+        ori_shape=(40, 60),
+        image_labels=np.eye(5, dtype=np.float32)[1],
+        seg_fields=[],
+    )
+
+
+@pytest.mark.parametrize('flip', [0.0, 1.0])
+def test_labels_of_pixels_follow_resizing_mirror_and_crop(tmp_path, square, flip):
+    steps = [
+        dict(type='LoadSeedScores', folder=str(tmp_path / 'seeds')),
+        dict(type='SeedFromScores', cell=1),
+        dict(type='RandomResizeLong', low=90, high=90),
+        dict(type='RandomFlip', prob=flip),
+        dict(type='RandomCropPad', crop_size=(80, 96), img_pad=100),
+        dict(type='ThinSeed', cell=4),
+    ]
+    done = Compose(steps)(square)
+    seed = done['gt_affinity_seed']
+    assert (seed.shape, seed.dtype) == ((20, 24), np.uint8)
+    # The colour at the middle of a cell tells its label.
+    colour = done['img'][2::4, 2::4, 0].astype(int)
+    assert (seed[colour == 100] == 255).all()
+    assert (seed[colour > 180] == 1).all()
+    assert (seed[colour < 20] == 0).all()
+    assert all((seed == label).sum() > 50 for label in (0, 1, 255))
+
+
+def test_a_thin_seed_takes_the_middle():
+    seed = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    done = ThinSeed(cell=4)(dict(gt_affinity_seed=seed))
+    assert done['gt_affinity_seed'].tolist() == [[18, 22], [50, 54]]
+    with pytest.raises(ValueError, match='cell=0; give'):
+        ThinSeed(cell=0)
+    assert repr(ThinSeed()) == 'ThinSeed(cell=4)'

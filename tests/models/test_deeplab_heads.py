@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
+from torch.testing import assert_close
 
 from wsss_mm.models.decode_heads.deeplabv1_head import DeepLabV1Head
 from wsss_mm.models.decode_heads.deeplabv2_head import DeepLabV2Head
@@ -184,3 +185,72 @@ def test_predictions_have_the_size_of_the_image(build, features):
         head(features), (33, 41), mode='bilinear', align_corners=True
     )
     torch.testing.assert_close(logits, expected)
+
+
+def build_v3plus(**settings):
+    torch.manual_seed(0)
+    head = MODELS.build(
+        dict(
+            type='DeepLabV3PlusHead',
+            in_channels=(3, 6),
+            in_index=(0, 1),
+            channels=8,
+            low_channels=4,
+            dilations=(1, 2),
+            num_classes=5,
+            **settings,
+        )
+    )
+    head.init_weights()
+    return head
+
+
+def by_definition(head, low, deep):
+    """DeepLabV3+, layer by layer, without dropout."""
+
+    def layer(module, x):
+        conv = module.conv
+        padding, dilation = conv.padding[0], conv.dilation[0]
+        x = F.conv2d(x, conv.weight, padding=padding, dilation=dilation)
+        return F.group_norm(x, 4, module.gn.weight, module.gn.bias).clamp(min=0)
+
+    parts = [layer(branch, deep) for branch in head.aspp]
+    assert [branch.conv.kernel_size[0] for branch in head.aspp] == [1, 3]
+    mean = layer(head.pool, deep.mean(dim=(2, 3), keepdim=True))
+    parts.append(mean.expand_as(parts[0]))
+    x = layer(head.bottleneck, torch.cat(parts, dim=1))
+    x = F.interpolate(x, low.shape[-2:], mode='bilinear', align_corners=True)
+    x = torch.cat([x, layer(head.reduce, low)], dim=1)
+    for module in head.fuse:
+        x = layer(module, x)
+    return F.conv2d(x, head.conv_seg.weight, head.conv_seg.bias)
+
+
+def test_v3plus_follows_its_definition():
+    head = build_v3plus().eval()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    low, deep = torch.randn(2, 3, 12, 9), torch.randn(2, 6, 3, 3)
+    expected = by_definition(head, low, deep)
+    assert_close(head((low, deep)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_v3plus_drops_elements_while_training():
+    head = build_v3plus()
+    low, deep = torch.randn(2, 3, 12, 9), torch.randn(2, 6, 3, 3)
+    assert not torch.equal(head((low, deep)), head((low, deep)))
+    head.eval()
+    assert torch.equal(head((low, deep)), head((low, deep)))
+
+
+def test_v3plus_counts_only_labelled_pixels(labels):
+    head = build_v3plus().eval()
+    features = (torch.randn(2, 3, 12, 9), torch.randn(2, 6, 3, 3))
+    losses = head.loss(features, make_samples(labels), dict())
+    logits = F.interpolate(
+        head(features), labels.shape[-2:], mode='bilinear', align_corners=True
+    )
+    expected = F.cross_entropy(logits, labels, ignore_index=255)
+    assert_close(losses['loss_ce'], expected)
+    losses['loss_ce'].backward()
+    assert all(p.grad is not None for p in head.parameters())

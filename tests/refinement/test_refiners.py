@@ -8,7 +8,12 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from PIL import Image
 
-from wsss_mm.functional import pamr, transition_matrix
+from wsss_mm.functional import (
+    confident_labels,
+    confident_seed,
+    pamr,
+    transition_matrix,
+)
 from wsss_mm.functional.dense_crf import (
     CRF_PARAMETERS,
     dense_crf,
@@ -18,7 +23,9 @@ from wsss_mm.functional.dense_crf import (
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.refinement import (
     AffinityMap,
+    ConfidentTrainingScores,
     DenseCRFRefiner,
+    EdgeWalkRefiner,
     LabelCRFRefiner,
     PAMRRefiner,
     PowerBackground,
@@ -84,6 +91,64 @@ def test_random_walk_needs_a_fitting_affinity(seed):
         walk(replace(seed, affinity=small))
 
 
+@pytest.fixture
+def edge():
+    return torch.from_numpy(np.random.default_rng(3).random((3, 4))).float()
+
+
+def test_edge_walk_stops_what_lies_on_edges(seed, edge):
+    seed = replace(seed, affinity=replace(seed.affinity, edge=edge))
+    before = seed.scores.copy()
+    out = EdgeWalkRefiner(beta=2, steps=5)(seed)
+    scores = np.zeros((2, 12, 16), np.float32)
+    scores[:, :9, :14] = seed.scores[1:]
+    cells = torch.from_numpy(scores.reshape(2, 3, 4, 4, 4).mean(axis=(2, 4)))
+    matrix = transition_matrix(seed.affinity.weights, OFFSETS, beta=2)
+    walked = (cells * (1 - edge)).flatten(1) @ torch.linalg.matrix_power(matrix, 5)
+    expected = F.interpolate(
+        walked.view(1, 2, 3, 4), (12, 16), mode='bilinear', align_corners=False
+    )[0, :, :9, :14]
+    # The strongest class of the image reaches one, the others keep their share.
+    np.testing.assert_allclose(out.scores[1:], expected / expected.max(), atol=1e-5)
+    np.testing.assert_array_equal(out.scores[0], seed.scores[0])
+    np.testing.assert_array_equal(seed.scores, before)
+
+
+def test_edge_walk_needs_edges_and_classes(seed, edge):
+    with pytest.raises(ValueError, match='needs edges: train a network with an Edge'):
+        EdgeWalkRefiner()(seed)
+    affinity = replace(seed.affinity, edge=edge)
+    nothing = replace(
+        seed, classes=seed.classes[:0], scores=seed.scores[:1], affinity=affinity
+    )
+    assert EdgeWalkRefiner()(nothing) is nothing
+    dark = replace(seed, scores=np.zeros_like(seed.scores), affinity=affinity)
+    assert not EdgeWalkRefiner()(dark).scores.any()
+
+
+@pytest.mark.usefixtures('compiled')
+def test_confident_training_scores_give_the_labels_of_irn(seed):
+    maker = ConfidentTrainingScores(foreground_threshold=0.6, background_threshold=0.2)
+    before = seed.scores.copy()
+    classes, low, high = maker(seed)
+    masks = []
+    for threshold in (0.6, 0.2):
+        scores = np.concatenate([np.full((1, 9, 14), threshold), seed.scores[1:]])
+        unary = label_unary(scores.argmax(axis=0), 3, probability=0.7)
+        found = dense_crf(seed.image, unary, CRF_PARAMETERS['label']).argmax(axis=0)
+        masks.append(found.astype(np.uint8))
+    assert {0, 1, 2} <= set(np.unique(masks))
+    expected = confident_labels(*masks)
+    np.testing.assert_array_equal(confident_seed(low, high, cell=1), expected)
+    assert classes.tolist() == [1, 4]
+    np.testing.assert_array_equal(seed.scores, before)
+
+
+def test_thresholds_in_the_wrong_order():
+    with pytest.raises(ValueError, match=r'got 0\.4 and 0\.3'):
+        ConfidentTrainingScores(foreground_threshold=0.3, background_threshold=0.4)
+
+
 @pytest.mark.usefixtures('compiled')
 def test_crf_refiners_are_their_functions(seed):
     soft = dense_crf(seed.image, soft_unary(seed.scores), CRF_PARAMETERS['soft1'])
@@ -108,8 +173,10 @@ def test_pamr_refiner_is_its_function(seed):
 @pytest.mark.usefixtures('compiled')
 @pytest.mark.parametrize('name', ['crf', 'rw', 'rw_crf', 'pamr'])
 @pytest.mark.parametrize('tags', [0, 2])
-def test_the_chains_of_the_config(root, seed, name, tags):
-    cfg = Config.fromfile(root / 'configs/_base_/refinement.py')
+@pytest.mark.parametrize('constants', ['refinement', 'refinement_edge'])
+def test_the_chains_of_the_config(root, seed, edge, name, tags, constants):
+    seed = replace(seed, affinity=replace(seed.affinity, edge=edge / 2))
+    cfg = Config.fromfile(root / f'configs/_base_/{constants}.py')
     chain = build_chain({name: [cfg.background, *cfg.refine[name]]}, name)
     assert pickle.loads(pickle.dumps(chain)) == chain
     # Neither an image without tags nor CAMs that are all zero become foreground.
