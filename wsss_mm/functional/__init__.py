@@ -15,6 +15,7 @@ from .affinity_label import (
     confident_seed,
 )
 from .background import power_background, seed_scores, threshold_background
+from .background_threshold import choose_threshold, threshold_separation
 from .cam import (
     competing_cam,
     mask_absent,
@@ -84,6 +85,7 @@ __all__ = [
     'background_zone',
     'c_relu',
     'cam_to_mask',
+    'choose_threshold',
     'competing_cam',
     'complete_pairs',
     'confident_labels',

@@ -166,7 +166,7 @@ def threshold_histogram(
         >>> counts[:, 1, 1].tolist()
         [0, 1, 1]
     """
-    limits = _check_thresholds(thresholds)
+    limits = check_thresholds(thresholds)
     winner, score = strongest_class(maps, classes)
     valid = _valid(gt, num_classes, ignore, shape=winner.shape)
     winner = winner[valid]
@@ -246,9 +246,10 @@ def _check_range(name: str, values: npt.NDArray[Any], num_classes: int) -> None:
         )
 
 
-def _check_thresholds(
+def check_thresholds(
     thresholds: Sequence[float] | npt.NDArray[Any],
 ) -> npt.NDArray[np.float32]:
+    """Refuse anything but ascending thresholds that are not negative."""
     limits = np.asarray(thresholds, dtype=np.float32)
     if limits.ndim != 1 or limits.size == 0 or not np.isfinite(limits).all():
         raise ValueError(f'thresholds must be a list of numbers, got {thresholds}')
