@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
+from wsss_mm.engine.background_threshold import (
+    AUTO,
+    choose_from_files,
+    threshold_option,
+    write_masks,
+)
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.engine.launch import (
     OptionsAction,
@@ -55,7 +61,10 @@ def parse_args() -> argparse.Namespace:
         '--split', help="list file of images (default: the training data's list)"
     )
     parser.add_argument(
-        '--threshold', type=float, help='background threshold (default: from config)'
+        '--threshold',
+        type=threshold_option,
+        help=f'background threshold, or {AUTO}: chosen from the CAMs and images, '
+        'without masks (default: from config)',
     )
     parser.add_argument(
         '--single-scale', action='store_true', help='one scale, no mirror: a quick look'
@@ -149,7 +158,7 @@ def prepare(cfg: Config, args: argparse.Namespace) -> Config:
     if not args.single_scale:
         data.pipeline = cfg.tta_pipeline
         cfg.model = dict(cfg.tta_model, module=cfg.model)
-    if args.threshold is not None:
+    if args.threshold not in (None, AUTO):
         model = cfg.model if args.single_scale else cfg.model['module']
         model['test_cfg']['background_threshold'] = args.threshold
     cfg.test_evaluator = dict(type='Evaluator', metrics=[])
@@ -160,7 +169,7 @@ def prepare(cfg: Config, args: argparse.Namespace) -> Config:
 
 def make_cams(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> None:
     """Run the CAM network over the images that have no CAMs or masks yet."""
-    wanted = [(out / MASK_FOLDER, '.png')]
+    wanted = [] if args.threshold == AUTO else [(out / MASK_FOLDER, '.png')]
     if not args.no_cams:
         wanted.append((out / CAM_FOLDER, '.npz'))
     todo = remaining(dataset, args, *wanted)
@@ -171,12 +180,26 @@ def make_cams(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) ->
         type='PseudoLabelHook',
         out_dir=str(out),
         save_cams=not args.no_cams,
+        save_masks=args.threshold != AUTO,
         progress=True,
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     runner = Runner.from_cfg(cfg)
     load_weights(runner.model, args.checkpoint)
     runner.test()
+    print(f'wrote {", ".join(str(folder) for folder, _ in wanted)}')
+
+
+def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
+    """Choose the background threshold from all CAM files and make all masks with it."""
+    barrier()  # the CAM files of the other processes
+    every = range(len(dataset))
+    files = [one for _, one in seed_jobs(dataset, every, out)]
+    threshold = choose_from_files(files, workers=args.workers)
+    print(f'background threshold {threshold:.2f}, chosen without masks')
+    jobs = seed_jobs(dataset, share(list(every)), out)
+    palette = dataset.metainfo['palette']
+    write_masks(jobs, out / MASK_FOLDER, threshold=threshold, palette=palette)
     print(f'wrote {out / MASK_FOLDER}')
 
 
@@ -221,6 +244,8 @@ def make_seed_scores(
 def check(cfg: Config, args: argparse.Namespace) -> None:
     """Refuse options that do not go together, before anything is computed."""
     refines = args.refine != 'none'
+    if args.no_cams and args.threshold == AUTO:
+        raise ValueError(f'--threshold {AUTO} reads CAM files: leave --no-cams out')
     if args.no_cams and (refines or args.seed_scores):
         raise ValueError('--no-cams leaves nothing to refine: leave one of them out')
     if refines and needs_affinity(cfg, args.refine) and args.affinity is None:
@@ -243,6 +268,8 @@ def main() -> None:
         cfg = prepare(cfg, args)
         dataset = test_dataset(cfg)
         make_cams(cfg, args, dataset, out)
+        if args.threshold == AUTO:
+            make_masks(args, dataset, out)
         failures = {}
         if args.seed_scores:
             failures |= make_seed_scores(cfg, args, dataset, out)

@@ -1,10 +1,15 @@
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
-from wsss_mm.io.mask_file import load_mask
+from wsss_mm.datasets.transforms.loading import read_rgb
+from wsss_mm.evaluation import THRESHOLDS
+from wsss_mm.functional import cam_to_mask, choose_threshold, threshold_separation
+from wsss_mm.io.cam_file import load_cam
+from wsss_mm.io.mask_file import load_mask, save_mask
 from wsss_mm.registry import DATASETS, MODELS
 
 
@@ -88,3 +93,51 @@ def test_true_masks_are_never_read(generate, folder, tmp_path):
     finally:
         (folder / 'hidden').rename(truth)
     assert stems(tmp_path / 'masks') == sorted(names_of(folder, 'trainaug'))
+
+
+def test_a_threshold_is_chosen_without_masks(generate, folder, tmp_path):
+    truth = folder / 'data/SegmentationClass'
+    truth.rename(folder / 'hidden')
+    try:
+        printed = generate('--single-scale', '--threshold', 'auto', '--workers', '1')
+    finally:
+        (folder / 'hidden').rename(truth)
+    names = sorted(names_of(folder, 'trainaug'))
+    cams = {name: load_cam(tmp_path / f'cams/{name}.npz') for name in names}
+    separations = [
+        threshold_separation(
+            maps.max(axis=0),
+            read_rgb(folder / f'data/JPEGImages/{name}.jpg'),
+            thresholds=THRESHOLDS,
+        )
+        for name, (classes, maps) in cams.items()
+    ]
+    chosen = choose_threshold(separations, thresholds=THRESHOLDS)
+    assert f'background threshold {chosen:.2f}, chosen without masks' in printed
+    assert stems(tmp_path / 'masks') == names
+    for name, (classes, maps) in cams.items():
+        mask = load_mask(tmp_path / f'masks/{name}.png')
+        assert np.array_equal(mask, cam_to_mask(maps, classes, threshold=chosen))
+
+    # Masks of another threshold are replaced, CAM files are kept.
+    stale = tmp_path / f'masks/{names[0]}.png'
+    kept = load_mask(stale)
+    save_mask(stale, np.zeros_like(kept), [[0, 0, 0]])
+    written = (tmp_path / f'cams/{names[0]}.npz').stat().st_mtime_ns
+    generate('--single-scale', '--threshold', 'auto', '--workers', '2')
+    assert np.array_equal(load_mask(stale), kept)
+    assert (tmp_path / f'cams/{names[0]}.npz').stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('--threshold', 'auto', '--no-cams'), 'leave --no-cams out'),
+        (('--threshold', 'most'), 'neither a number nor auto'),
+    ],
+)
+def test_unusable_thresholds_are_refused(generate, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        generate(*arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
