@@ -14,7 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from wsss_mm.datasets import SynthVOCDataset, VOCImageLabelDataset
+from wsss_mm.datasets import (
+    COCOImageLabelDataset,
+    SynthVOCDataset,
+    VOCImageLabelDataset,
+)
 from wsss_mm.datasets.image_files import IMAGE_SUFFIXES, read_id_list
 from wsss_mm.engine.launch import readable_errors
 from wsss_mm.evaluation import (
@@ -34,7 +38,11 @@ from wsss_mm.io.mask_file import load_mask
 from wsss_mm.visualization import save_curve
 
 IMAGES_PER_TASK = 16
-DATASETS = {'voc': VOCImageLabelDataset, 'synth_voc': SynthVOCDataset}
+DATASETS = {
+    'voc': VOCImageLabelDataset,
+    'coco': COCOImageLabelDataset,
+    'synth_voc': SynthVOCDataset,
+}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -143,6 +143,40 @@ def test_fragments_agree_with_their_dataset(root, name, stage):
         assert cfg.train_dataloader.dataset.data_prefix.seg_map_path is None
 
 
+@pytest.mark.parametrize(
+    'name, epochs', [('seam/seam_r38_coco', 8), ('cam/cam_r50_coco', 5)]
+)
+def test_epochs_over_coco(root, name, epochs):
+    cfg = Config.fromfile(root / f'configs/{name}.py')
+    steps = epochs * (82081 // cfg.train_dataloader.batch_size)
+    assert cfg.train_cfg.max_iters == steps
+    assert cfg.param_scheduler[-1].end == steps
+    # While training, CAMs of some images are scored; the figure is on all of train.
+    assert 0 < cfg.val_dataloader.dataset.indices < 82081
+    assert 'indices' not in cfg.test_dataloader.dataset
+
+
+def test_coco_is_scored_where_it_should_be(root):
+    folder = root / 'configs/_base_/datasets'
+    places = {}
+    for stage in ('', '_seg'):
+        cfg = Config.fromfile(folder / f'coco14{stage}.py')
+        for part in ('train', 'val', 'test'):
+            data = cfg[f'{part}_dataloader'].dataset
+            split = data.ann_file.rpartition('/')[2][: -len('.txt')]
+            assert data.data_prefix.img_path == f'{split}2014'
+            assert data.data_root == 'data/coco14'
+            places[f'{part}{stage}'] = (split, data.data_prefix.seg_map_path)
+    assert places == {
+        'train': ('train', None),
+        'val': ('train', 'SegmentationClass'),
+        'test': ('train', 'SegmentationClass'),
+        'train_seg': ('train', 'pseudo_masks'),
+        'val_seg': ('val', 'SegmentationClass'),
+        'test_seg': ('val', 'SegmentationClass'),
+    }
+
+
 def test_voc12_is_the_recipe_of_seam(root):
     cfg = Config.fromfile(root / 'configs/_base_/datasets/voc12.py')
     types = [step['type'] for step in cfg.train_pipeline]

@@ -1,0 +1,30 @@
+# SEAM on COCO 2014, stage 3: DeepLabV2 on ResNet-101, trained on the pseudo masks in
+# `pseudo_masks`, five times as long as on VOC. Not trained here.
+_base_ = [
+    '../_base_/models/deeplabv2_r101.py',
+    '../_base_/datasets/coco14_seg.py',
+    '../_base_/schedules/deeplabv2_20k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
+crop_size = (321, 321)
+train_pipeline = [
+    dict(type='LoadRGBImage'),
+    dict(type='LoadTrainingMask'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='RandomResize',
+        scale=(500, 500),
+        ratio_range=(0.5, 1.5),
+        keep_ratio=True,
+    ),
+    dict(type='NormalizeFloat'),
+    dict(type='RandomCropPad', crop_size=crop_size, img_pad=0, seg_pad=255),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(batch_size=10, dataset=dict(pipeline=train_pipeline))
+max_iters = 100000
+param_scheduler = [
+    dict(type='ReferencePolyLR', power=0.9, begin=0, end=max_iters, by_epoch=False)
+]
+train_cfg = dict(max_iters=max_iters, val_interval=20000)
