@@ -1,7 +1,7 @@
-"""Show a method end to end on SynthVOC: tags, CAMs, pseudo masks, DeepLab, a report.
+"""Show methods end to end on SynthVOC: tags, CAMs, pseudo masks, DeepLab, a report.
 
-Beside it run the plain CAM baseline and the same DeepLab trained on true masks.
-All networks start from one tag classifier, which stands in for ImageNet weights.
+Beside them run the plain CAM baseline and the same DeepLab trained on true masks. All
+networks start from one tag classifier, which stands in for ImageNet weights.
 """
 
 import argparse
@@ -9,64 +9,71 @@ import importlib.util
 import json
 import os
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from demo_report import collect, report
-from demo_stages import STAGES_OF_CHAINS, Demo
+from demo_stages import BASELINE, METHODS, PLAIN, SUPERVISED, Demo, network_of
 
 from wsss_mm.engine.launch import load_config, readable_errors
 from wsss_mm.engine.pipeline import affinity_config, segmenter_config
 from wsss_mm.engine.refine import SEED_FOLDER, mask_folder
 from wsss_mm.io.atomic import atomic_write
 
-METHODS = {'seam': 'configs/seam/seam_r18_synth.py'}
-BASELINE = 'configs/cam/cam_r18_synth.py'
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
-SUPERVISED = 'configs/supervised/deeplabv2_r18_synth.py'
+SEGMENTER = 'configs/supervised/deeplabv2_r18_synth.py'
 PICTURES = 8
+# Each lane computes on one CPU; more would need more memory too.
+LANES = 2
 
 
 def baseline_lane(demo: Demo) -> None:
-    """Plain CAM, then the fully supervised yardstick."""
-    out = demo.folder / 'cam_baseline'
-    demo.train('cam_baseline', BASELINE, f'load_from={demo.pretrained}')
-    # The pseudo masks of a method's own demo cover all it trains on.
-    demo.pseudo('cam_baseline', BASELINE, demo.split('train'), out)
-    threshold = load_config(BASELINE).model.test_cfg.background_threshold
-    demo.evaluate(
-        'cam_baseline', out / 'cams', '--curve', '--threshold', str(threshold)
-    )
+    """Plain CAM, scored raw and after dense CRF."""
+    out = demo.folder / BASELINE
+    demo.train(BASELINE, PLAIN, f'load_from={demo.pretrained}')
+    demo.pseudo(BASELINE, PLAIN, demo.split('train'), out)
+    evaluate_cams(demo, BASELINE, PLAIN)
     if crf_is_installed():
-        demo.pseudo(
-            'cam_baseline', BASELINE, demo.split('train'), out, '--refine', 'crf'
-        )
-        demo.evaluate('cam_baseline_crf', out / mask_folder('crf'))
-    demo.pseudo('cam_baseline', BASELINE, demo.folder / 'samples.txt', out / 'samples')
-    demo.segment('fully_supervised', SUPERVISED, None)
+        demo.pseudo(BASELINE, PLAIN, demo.split('train'), out, '--refine', 'crf')
+        demo.evaluate(f'{BASELINE}_crf', out / mask_folder('crf'))
+    demo.pseudo(BASELINE, PLAIN, demo.folder / 'samples.txt', out / 'samples')
 
 
-def method_lane(demo: Demo) -> None:
-    """The method's CAMs, their refinement, and the segmenter trained from them."""
-    config, name = METHODS[demo.method], f'{demo.method}_cam'
-    out = demo.folder / name
-    demo.train(name, config, f'load_from={demo.pretrained}')
-    demo.pseudo(name, config, demo.split('trainaug'), out)
+def supervised_lane(demo: Demo) -> None:
+    """The yardstick: a segmenter trained from true masks."""
+    demo.segment(SUPERVISED, SEGMENTER, None)
+
+
+def evaluate_cams(demo: Demo, name: str, config: str) -> None:
+    """Score the CAMs of a network at all thresholds and at the config's."""
     threshold = load_config(config).model.test_cfg.background_threshold
-    demo.evaluate(name, out / 'cams', '--curve', '--threshold', str(threshold))
-    options = train_affinity(demo, name, config) if crf_is_installed() else {}
-    chains = ('crf', 'rw', 'rw_crf') if options else ('pamr',)
-    for chain in chains:
-        refine = ('--refine', chain, *options.get(chain, ()))
+    cams = demo.folder / name / 'cams'
+    demo.evaluate(name, cams, '--curve', '--threshold', str(threshold))
+
+
+def method_lane(demo: Demo, method: str, baseline: Future) -> None:
+    """A method's CAMs, their refinement, and the segmenter trained from them."""
+    settings, name = METHODS[method], network_of(method)
+    config, out = settings.config, demo.folder / name
+    if name == BASELINE:
+        baseline.result()
+    else:
+        demo.train(name, config, f'load_from={demo.pretrained}')
+    demo.pseudo(name, config, demo.split('trainaug'), out)
+    if name != BASELINE:
+        evaluate_cams(demo, name, config)
+    chains = settings.chains(crf=crf_is_installed())
+    walk = train_affinity(demo, method) if 'rw' in chains else ()
+    for chain, stage in chains.items():
+        refine = ('--refine', chain, *(walk if 'rw' in chain else ()))
         # The others are only there to be scored.
-        split = demo.split('trainaug' if chain == chains[-1] else 'train')
+        split = demo.split('trainaug' if stage == 'pseudo_mask' else 'train')
         demo.pseudo(name, config, split, out, *refine)
-        demo.evaluate(STAGES_OF_CHAINS[chain], out / mask_folder(chain))
+        demo.evaluate(f'{method}_{stage}', out / mask_folder(chain))
     # The last chain makes what the segmenter learns from, and what is shown.
     demo.pseudo(name, config, demo.folder / 'samples.txt', out / 'samples', *refine)
     masks = out / mask_folder(chain)
-    demo.segment('segmentation', str(segmenter_config(config)), masks)
+    demo.segment(f'{method}_segmentation', str(segmenter_config(config)), masks)
 
 
 def crf_is_installed() -> bool:
@@ -74,62 +81,76 @@ def crf_is_installed() -> bool:
     return importlib.util.find_spec('pydensecrf') is not None
 
 
-def train_affinity(demo: Demo, name: str, config: str) -> dict[str, tuple[str, ...]]:
-    """Train the affinity network; return what each chain needs to run."""
+def train_affinity(demo: Demo, method: str) -> tuple[str, ...]:
+    """Train a method's affinity network; return the options of a walk along it."""
+    config, name = METHODS[method].config, network_of(method)
     out, network = demo.folder / name, str(affinity_config(config))
     demo.pseudo(name, config, demo.split('trainaug'), out, '--seed-scores')
     seeds = f'seed_scores={(out / SEED_FOLDER).resolve()}'
-    demo.train('affinity', network, seeds, f'load_from={demo.pretrained}')
-    walk = ('--affinity', network, str(demo.folder / 'affinity'))
-    return {'crf': (), 'rw': walk, 'rw_crf': walk}
+    demo.train(f'{method}_affinity', network, seeds, f'load_from={demo.pretrained}')
+    return ('--affinity', network, str(demo.folder / f'{method}_affinity'))
 
 
-def in_parallel(lanes: list[Callable[[Demo], None]], demo: Demo) -> None:
-    """Run lanes side by side, one CPU thread each; a failure of one ends the demo."""
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        for done in [pool.submit(lane, demo) for lane in lanes]:
-            done.result()
+def run_lanes(demo: Demo) -> None:
+    """Run the lanes, a few at a time; a failure of one ends the demo."""
+    with ThreadPoolExecutor(LANES) as pool:
+        # First, since others may wait for it.
+        baseline = pool.submit(baseline_lane, demo)
+        networks = sorted(demo.methods, key=lambda name: network_of(name) == BASELINE)
+        lanes = [pool.submit(method_lane, demo, name, baseline) for name in networks]
+        lanes.append(pool.submit(supervised_lane, demo))
+        for lane in (baseline, *lanes):
+            try:
+                lane.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--method', choices=sorted(METHODS), default='seam')
+    parser.add_argument('--method', choices=[*METHODS, 'all'], default='seam')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--work-dir', default='work_dirs/demo')
     return parser.parse_args()
+
+
+def prepare(demo: Demo) -> None:
+    """Make the images, choose those that are shown, train the first classifier."""
+    demo.run(
+        'synth_voc',
+        *('dataset_converters/make_synth_voc.py', str(demo.data)),
+        *('--train', '450', '--val', '150', '--seed', str(demo.seed)),
+    )
+    chosen = demo.split('val').read_text().split()[:PICTURES]
+    with atomic_write(demo.folder / 'samples.txt') as part:
+        part.write_text('\n'.join(chosen) + '\n')
+    demo.train('pretrain', PRETRAIN)
 
 
 def main() -> None:
     args = parse_args()
     start = time.monotonic()
     with readable_errors():
-        demo = Demo(Path(args.work_dir), args.method, args.seed)
+        methods = tuple(METHODS) if args.method == 'all' else (args.method,)
+        demo = Demo(Path(args.work_dir), methods, args.seed)
         if not crf_is_installed():
             print(
                 'dense CRF is not installed (pip install -r requirements/crf.txt): '
                 'PAMR refines the masks instead, and there is no random walk'
             )
-        demo.run(
-            'synth_voc',
-            *('dataset_converters/make_synth_voc.py', str(demo.data)),
-            *('--train', '450', '--val', '150', '--seed', str(args.seed)),
-        )
-        chosen = demo.split('val').read_text().split()[:PICTURES]
-        with atomic_write(demo.folder / 'samples.txt') as part:
-            part.write_text('\n'.join(chosen) + '\n')
-        demo.train('pretrain', PRETRAIN)
+        prepare(demo)
         os.environ['OMP_NUM_THREADS'] = '1'
-        in_parallel([method_lane, baseline_lane], demo)
+        run_lanes(demo)
         results = dict(
-            seconds=round(time.monotonic() - start),
-            seed=args.seed,
-            stages=collect(demo),
+            seconds=round(time.monotonic() - start), seed=args.seed, **collect(demo)
         )
         with atomic_write(demo.folder / 'results.json') as part:
             part.write_text(json.dumps(results, indent=1) + '\n')
         report(demo, results)
-        for name, stage in results['stages'].items():
-            print(f'{name:18} mIoU {stage["miou"]:5.1f} %')
+        for method, stages in results['methods'].items():
+            for name, stage in stages.items():
+                print(f'{method:12} {name:18} mIoU {stage["miou"]:5.1f} %')
         print(f'wrote {demo.folder / "results.json"}, {demo.folder / "report.html"}')
 
 

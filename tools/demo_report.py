@@ -4,114 +4,173 @@ import csv
 import json
 import os
 import platform
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from demo_stages import STAGES_OF_CHAINS, Demo, last_chain
+from demo_stages import BASELINE, METHODS, SUPERVISED, Demo, network_of
 from PIL import Image
 
 from wsss_mm import __version__
 from wsss_mm.datasets.synth_voc import METAINFO
-from wsss_mm.engine.refine import mask_folder
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.visualization import draw_cam, draw_mask, write_report
 
-CHAINS_IN_WORDS = {'rw_crf': 'random walk, then dense CRF', 'pamr': 'PAMR'}
+REFINED = ('crf', 'random_walk', 'pseudo_mask', 'segmentation')
+WORDS = {
+    'cam': 'CAM, best threshold',
+    'crf': 'CAM after dense CRF',
+    'random_walk': 'CAM after the random walk',
+    'pseudo_mask': 'pseudo masks',
+    'segmentation': 'DeepLabV2 trained from the pseudo masks',
+}
+NOTES = [
+    'The best threshold looks at ground truth and is shown to compare CAMs; everything '
+    'below it has a fixed background.',
+    'All networks start from one classifier trained on tags, which takes the place of '
+    'ImageNet weights. SynthVOC figures compare methods under one small budget; they '
+    'say nothing about VOC.',
+]
 
 
-def stage_names(demo: Demo) -> list[str]:
-    """List the stages that have a figure, in the order of the pipeline."""
-    cams = ['cam_baseline', 'cam_baseline_crf', f'{demo.method}_cam']
-    names = [*cams, *STAGES_OF_CHAINS.values()]
-    made = [name for name in names if (demo.folder / f'{name}.json').is_file()]
-    return [*dict.fromkeys(made), 'segmentation', 'fully_supervised']
+def figures(path: Path) -> dict[str, float]:
+    """Read the figures of a stage, in percent."""
+    found = json.loads(path.read_text())
+    if 'mIoU_best' not in found:
+        return dict(miou=found['mIoU'])
+    return dict(
+        miou=found['mIoU_best'],
+        threshold=found['best_threshold'],
+        miou_fixed=found['mIoU'],
+        fixed_threshold=found['threshold'],
+    )
 
 
-def collect(demo: Demo) -> dict:
-    """Gather the figures of all stages, in percent."""
-    stages = {}
-    for name in stage_names(demo):
-        found = json.loads((demo.folder / f'{name}.json').read_text())
-        if 'mIoU_best' not in found:
-            stages[name] = dict(miou=found['mIoU'])
-            continue
-        stages[name] = dict(
-            miou=found['mIoU_best'],
-            threshold=found['best_threshold'],
-            miou_fixed=found['mIoU'],
-            fixed_threshold=found['threshold'],
+def stages_of(demo: Demo, method: str) -> dict[str, dict]:
+    """Gather the figures of a method's stages, the yardsticks among them."""
+    files = {BASELINE: BASELINE, f'{BASELINE}_crf': f'{BASELINE}_crf'}
+    if network_of(method) != BASELINE:
+        files[f'{method}_cam'] = f'{method}_cam'
+    files |= {stage: f'{method}_{stage}' for stage in REFINED}
+    files[SUPERVISED] = SUPERVISED
+    paths = {stage: demo.folder / f'{name}.json' for stage, name in files.items()}
+    return {stage: figures(path) for stage, path in paths.items() if path.is_file()}
+
+
+def collect(demo: Demo) -> dict[str, Any]:
+    """Gather all figures: by method, and those of an only method as ``stages``."""
+    methods = {method: stages_of(demo, method) for method in demo.methods}
+    if len(methods) > 1:
+        return dict(methods=methods)
+    return dict(stages=next(iter(methods.values())), methods=methods)
+
+
+def rows_of_one(method: str, stages: dict[str, dict]) -> list[dict]:
+    """List the stages of a method, one a row."""
+    title = METHODS[method].title
+    texts = {
+        BASELINE: ('plain CAM, best threshold', 'train'),
+        f'{BASELINE}_crf': ('plain CAM after dense CRF', 'train'),
+        f'{method}_cam': (f'{title} {WORDS["cam"]}', 'train'),
+        **{stage: (f'{title} {WORDS[stage]}', 'train') for stage in REFINED[:2]},
+        'pseudo_mask': (WORDS['pseudo_mask'], 'train'),
+        'segmentation': (WORDS['segmentation'], 'val'),
+        SUPERVISED: ('the same DeepLabV2 trained from true masks', 'val'),
+    }
+    return [
+        {'stage': texts[name][0], 'images': texts[name][1], 'mIoU [%]': stage['miou']}
+        for name, stage in stages.items()
+    ]
+
+
+def rows_of_all(methods: dict[str, dict]) -> list[dict]:
+    """List the methods, one a row, and the yardstick."""
+    rows = []
+    for method, stages in methods.items():
+        cam = stages.get(f'{method}_cam', stages[BASELINE])
+        known = {'cam': cam, **{name: stages.get(name) for name in REFINED}}
+        supervised = stages[SUPERVISED]['miou']
+        rows.append(
+            {
+                'method': METHODS[method].title,
+                **{
+                    WORDS[name]: stage['miou'] if stage else '-'
+                    for name, stage in known.items()
+                },
+                '% of true masks': 100 * stages['segmentation']['miou'] / supervised,
+            }
         )
-    return stages
+    blank = dict.fromkeys(rows[0], '-')
+    last = {
+        'method': 'true masks',
+        WORDS['segmentation']: supervised,
+        '% of true masks': 100.0,
+    }
+    return [*rows, {**blank, **last}]
 
 
 def samples(demo: Demo) -> list[dict]:
     """Put what every stage made of a few val images side by side."""
     with (demo.data / 'image_labels.csv').open(newline='') as lines:
         tags = {row['image_id']: row['labels'].split() for row in csv.DictReader(lines)}
-    palette = METAINFO['palette']
-    found = []
-    for name in (demo.folder / 'samples.txt').read_text().split():
-        image = np.asarray(Image.open(demo.data / 'JPEGImages' / f'{name}.jpg'))
-        method = demo.folder / f'{demo.method}_cam' / 'samples'
-        baseline = demo.folder / 'cam_baseline' / 'samples'
-        masks = {
-            'CAM mask': method / 'masks',
-            'pseudo mask': method / mask_folder(last_chain(demo)),
-            'segmentation': demo.folder / 'segmentation' / 'masks',
-            'fully supervised': demo.folder / 'fully_supervised' / 'masks',
-            'ground truth': demo.data / 'SegmentationClass',
-        }
-        found.append(
-            dict(
-                name=name,
-                tags=tags[name],
-                pictures={
-                    'image': image,
-                    'CAM baseline': draw_cam(
-                        image, load_cam(baseline / 'cams' / f'{name}.npz')[1]
-                    ),
-                    f'{demo.method.upper()} CAM': draw_cam(
-                        image, load_cam(method / 'cams' / f'{name}.npz')[1]
-                    ),
-                    **{
-                        caption: draw_mask(
-                            image, load_mask(folder / f'{name}.png'), palette
-                        )
-                        for caption, folder in masks.items()
-                    },
-                },
-            )
-        )
+    names = (demo.folder / 'samples.txt').read_text().split()
+    return [
+        dict(name=name, tags=tags[name], pictures=pictures(demo, name))
+        for name in names
+    ]
+
+
+def pictures(demo: Demo, name: str) -> dict[str, np.ndarray]:
+    """Draw one image: its CAMs and masks, by caption."""
+    image = np.asarray(Image.open(demo.data / 'JPEGImages' / f'{name}.jpg'))
+
+    def cam(folder: Path) -> np.ndarray:
+        return draw_cam(image, load_cam(folder / 'cams' / f'{name}.npz')[1])
+
+    def mask(folder: Path) -> np.ndarray:
+        return draw_mask(image, load_mask(folder / f'{name}.png'), METAINFO['palette'])
+
+    found = {
+        'image': image,
+        'CAM baseline': cam(demo.folder / BASELINE / 'samples'),
+    }
+    alone = len(demo.methods) == 1
+    for method in demo.methods:
+        made = demo.folder / network_of(method) / 'samples'
+        title = METHODS[method].title
+        if network_of(method) != BASELINE:
+            found[f'{title} CAM'] = cam(made)
+        if alone:
+            found['CAM mask'] = mask(made / 'masks')
+        found[f'{title} pseudo mask'] = mask(made / demo.mask_folder(method))
+        masks = demo.folder / f'{method}_segmentation' / 'masks'
+        found[f'{title} segmentation'] = mask(masks)
+    found['fully supervised'] = mask(demo.folder / SUPERVISED / 'masks')
+    found['ground truth'] = mask(demo.data / 'SegmentationClass')
     return found
 
 
 def report(demo: Demo, results: dict) -> None:
     """Write the HTML report."""
-    texts = {
-        'cam_baseline': ('plain CAM, best threshold', 'train'),
-        f'{demo.method}_cam': (f'{demo.method.upper()} CAM, best threshold', 'train'),
-        'cam_baseline_crf': ('plain CAM after dense CRF', 'train'),
-        'crf': (f'{demo.method.upper()} CAM after dense CRF', 'train'),
-        'random_walk': (f'{demo.method.upper()} CAM after the random walk', 'train'),
-        'pseudo_mask': (f'pseudo masks: {CHAINS_IN_WORDS[last_chain(demo)]}', 'train'),
-        'segmentation': ('DeepLabV2 trained from the pseudo masks', 'val'),
-        'fully_supervised': ('the same DeepLabV2 trained from true masks', 'val'),
-    }
-    rows = [
-        {'stage': texts[name][0], 'images': texts[name][1], 'mIoU [%]': stage['miou']}
-        for name, stage in results['stages'].items()
-    ]
-    curves = {
-        name: json.loads((demo.folder / f'{name}.json').read_text())['curve']
-        for name in ('cam_baseline', f'{demo.method}_cam')
-    }
+    if 'stages' in results:
+        (method,) = demo.methods
+        title = METHODS[method].title
+        rows = rows_of_one(method, results['stages'])
+    else:
+        title = f'{len(demo.methods)} methods'
+        rows = rows_of_all(results['methods'])
+    networks = dict.fromkeys([BASELINE, *map(network_of, demo.methods)])
     write_report(
         demo.folder / 'report.html',
-        title=f'{demo.method.upper()} on SynthVOC: from image tags to a segmenter',
+        title=f'{title} on SynthVOC: from image tags to a segmenter',
         stages=rows,
         samples=samples(demo),
-        curves=curves,
+        curves={
+            name: json.loads((demo.folder / f'{name}.json').read_text())['curve']
+            for name in networks
+        },
         facts={
             'seconds': results['seconds'],
             'seed': demo.seed,
@@ -119,11 +178,5 @@ def report(demo: Demo, results: dict) -> None:
             'torch': torch.__version__,
             'machine': f'{platform.machine()}, {os.cpu_count()} CPUs',
         },
-        notes=[
-            'The best threshold looks at ground truth and is shown to compare CAMs; '
-            'everything below it has a fixed background.',
-            'All networks start from one classifier trained on tags, which takes the '
-            'place of ImageNet weights. SynthVOC figures compare methods under one '
-            'small budget; they say nothing about VOC.',
-        ],
+        notes=NOTES,
     )

@@ -7,12 +7,50 @@ from wsss_mm.engine.pipeline import Stage, run_stage
 from wsss_mm.engine.refine import mask_folder
 
 # What the segmenter learns from is called the pseudo mask, whichever chain made it.
-STAGES_OF_CHAINS = {
-    'crf': 'crf',
-    'rw': 'random_walk',
-    'rw_crf': 'pseudo_mask',
-    'pamr': 'pseudo_mask',
+STAGES_OF_CHAINS = {'crf': 'crf', 'rw': 'random_walk', 'rw_crf': 'pseudo_mask'}
+BASELINE, SUPERVISED = 'cam_baseline', 'fully_supervised'
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the demo runs for one method.
+
+    Attributes:
+        title: Its name in the report.
+        config: Of its CAM network.
+        walks: Whether an affinity network and a random walk refine its CAMs.
+    """
+
+    title: str
+    config: str
+    walks: bool = True
+
+    def chains(self, *, crf: bool) -> dict[str, str]:
+        """Name the stage that each chain of refiners makes; the last is trained on."""
+        if not crf:
+            return {'pamr': 'pseudo_mask'}
+        return STAGES_OF_CHAINS if self.walks else {'crf': 'pseudo_mask'}
+
+
+PLAIN = 'configs/cam/cam_r18_synth.py'
+METHODS = {
+    'cam': Method('CAM', PLAIN, walks=False),
+    'affinitynet': Method('AffinityNet', PLAIN),
+    'seam': Method('SEAM', 'configs/seam/seam_r18_synth.py'),
+    'seenet': Method('SeeNet', 'configs/seenet/seenet_r18_synth.py'),
+    'puzzle_cam': Method('Puzzle-CAM', 'configs/puzzle_cam/puzzle_cam_r18_synth.py'),
+    'erasing_seam': Method(
+        'SEAM + erasing', 'configs/seenet/erasing_seam_r18_synth.py'
+    ),
+    'puzzle_seam': Method(
+        'SEAM + puzzle', 'configs/puzzle_cam/puzzle_seam_r18_synth.py'
+    ),
 }
+
+
+def network_of(method: str) -> str:
+    """Name the folder of a method's CAM network; plain CAM is the baseline's."""
+    return BASELINE if METHODS[method].config == PLAIN else f'{method}_cam'
 
 
 @dataclass(frozen=True)
@@ -21,12 +59,12 @@ class Demo:
 
     Attributes:
         folder: Receives everything.
-        method: Name of the method shown.
+        methods: Names of the methods shown.
         seed: Seed of the data and of all networks.
     """
 
     folder: Path
-    method: str
+    methods: tuple[str, ...]
     seed: int
 
     @property
@@ -101,8 +139,9 @@ class Demo:
             f'test_evaluator.output_json={self.folder / f"{name}.json"}',
         )
 
-
-def last_chain(demo: Demo) -> str:
-    """Name the chain that made the pseudo masks."""
-    masks = demo.folder / f'{demo.method}_cam' / mask_folder('rw_crf')
-    return 'rw_crf' if masks.is_dir() else 'pamr'
+    def mask_folder(self, method: str) -> str:
+        """Name the folder of a method's pseudo masks, below its networks'."""
+        made = self.folder / network_of(method)
+        chains = list(METHODS[method].chains(crf=True))
+        masks = mask_folder(chains[-1])
+        return masks if (made / masks).is_dir() else mask_folder('pamr')
