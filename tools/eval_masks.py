@@ -19,11 +19,17 @@ from wsss_mm.datasets import (
     SynthVOCDataset,
     VOCImageLabelDataset,
 )
-from wsss_mm.datasets.image_files import IMAGE_SUFFIXES, read_id_list
+from wsss_mm.datasets.image_files import IMAGE_SUFFIXES, ImageFolder, read_id_list
+from wsss_mm.engine.background_threshold import (
+    AUTO,
+    choose_from_files,
+    threshold_option,
+)
 from wsss_mm.engine.launch import readable_errors
 from wsss_mm.evaluation import (
     THRESHOLDS,
     class_table,
+    format_figures,
     score_curve,
     summarize,
     write_json,
@@ -35,6 +41,7 @@ from wsss_mm.functional import (
 )
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
+from wsss_mm.refinement import SeedFiles
 from wsss_mm.visualization import save_curve
 
 IMAGES_PER_TASK = 16
@@ -62,8 +69,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     classes.add_argument('--dataset', choices=list(DATASETS))
     parser.add_argument(
-        '--threshold', type=float, help='background threshold that CAMs are scored at'
+        '--threshold',
+        type=threshold_option,
+        help=f'background threshold that CAMs are scored at, or {AUTO}: chosen from '
+        'the CAMs and --images, without the ground truth',
     )
+    parser.add_argument('--images', type=Path, help=f'images, for --threshold {AUTO}')
     parser.add_argument(
         '--curve',
         action='store_true',
@@ -201,10 +212,26 @@ def check_options(args: argparse.Namespace, kind: str) -> None:
             f'{args.predictions} holds masks, which have no threshold any more: leave '
             '--curve and --threshold out, or give the folder of the CAM files'
         )
-    if args.threshold is not None and not 0 <= args.threshold < 1:
+    if args.threshold == AUTO:
+        if args.images is None:
+            raise ValueError(f'--threshold {AUTO} looks at the images: add --images')
+    elif args.threshold is not None and not 0 <= args.threshold < 1:
         raise ValueError(f'--threshold {args.threshold}: give a number in [0, 1)')
     if args.plot is not None and not args.curve:
         raise ValueError('--plot draws the threshold curve: add --curve')
+
+
+def automatic_threshold(args: argparse.Namespace, names: Sequence[str]) -> float:
+    """Choose the threshold from CAMs and images of the list."""
+    folder = ImageFolder(args.images)
+    files = [
+        SeedFiles(
+            args.images / folder.find(name, source=args.list),
+            locate(args.predictions, name, '.npz'),
+        )
+        for name in names
+    ]
+    return choose_from_files(files, workers=args.workers)
 
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
@@ -213,6 +240,9 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     names = read_id_list(args.list)
     kind = find_kind(args.predictions, names[0])
     check_options(args, kind)
+    automatic = args.threshold == AUTO
+    if automatic:
+        args.threshold = automatic_threshold(args, names)
     fixed = () if args.threshold is None else (args.threshold,)
     thresholds = sorted({*(THRESHOLDS if args.curve else ()), *fixed})
     count = partial(
@@ -229,6 +259,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
         print(class_table(counts, classes))
     else:
         summary = summarize_cams(counts, classes, thresholds, args)
+    if automatic:
+        summary['threshold_chosen'] = 'without ground truth'
     return {'images': len(names), **summary}
 
 
@@ -252,27 +284,12 @@ def summarize_cams(
     return summary
 
 
-def report(summary: dict[str, Any]) -> None:
-    """Print the figures under the class table."""
-    print(f'images      {summary["images"]}')
-    if 'mIoU' in summary:
-        at = f' at threshold {summary["threshold"]}' if 'threshold' in summary else ''
-        print(f'mIoU        {summary["mIoU"]:.2f} %{at}')
-        print(f'mFN         {summary["mFN"]:<8.4g} (missed pixels per pixel found)')
-        print(f'mFP         {summary["mFP"]:<8.4g} (wrong pixels per pixel found)')
-    if 'curve' in summary:
-        print(
-            f'best mIoU   {summary["mIoU_best"]:.2f} % at threshold '
-            f'{summary["best_threshold"]:.2f} (chosen with ground truth)'
-        )
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Score, print, and write what was asked for."""
     args = parse_args(argv)
     with readable_errors():
         summary = evaluate(args)
-        report(summary)
+        print(format_figures(summary))
         if args.json is not None:
             write_json(args.json, summary)
         if args.plot is not None:

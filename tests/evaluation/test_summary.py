@@ -6,6 +6,7 @@ import pytest
 from wsss_mm.evaluation import (
     best_point,
     class_table,
+    format_figures,
     score_confusion,
     score_curve,
     summarize,
@@ -90,3 +91,25 @@ def test_json_refuses_what_json_cannot_hold(tmp_path):
     with pytest.raises(ValueError, match='JSON'):
         write_json(tmp_path / 'figures.json', {'mIoU': float('nan')})
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_say_which_class_is_never_hit():
+    names = ['background', 'cat', 'dog']
+    confusion = np.array([[5, 0, 1], [3, 0, 0], [1, 0, 2]])
+    summary = {'images': 4, **summarize(confusion, names)}
+    text = format_figures(summary)
+    assert summary['mFN'] > 1e9  # as the reference has it
+    assert 'mFN         no figure: not a pixel is right of cat (missed' in text
+    assert f'mFP         {summary["mFP"]:.4g}' in text  # no pixel is called cat
+    assert f'mIoU        {summary["mIoU"]:.2f} %\n' in text
+    confusion[1, 1] = 1
+    summary = {'images': 4, **summarize(confusion, names)}
+    assert f'mFN         {(3 + 0.5) / 2:<8.4g} (missed' in format_figures(summary)
+
+
+def test_figures_say_how_the_threshold_was_chosen():
+    counts = np.array([[5, 1], [2, 4]])
+    summary = {'images': 1, **summarize(counts, ['background', 'cat'], threshold=0.3)}
+    assert 'at threshold 0.3\n' in format_figures(summary)
+    summary['threshold_chosen'] = 'without ground truth'
+    assert 'at threshold 0.3 (chosen without ground truth)' in format_figures(summary)

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss_mm.evaluation import score_confusion
-from wsss_mm.functional import cam_to_mask, confusion_counts
+from wsss_mm.evaluation import THRESHOLDS, score_confusion
+from wsss_mm.functional import (
+    cam_to_mask,
+    choose_threshold,
+    confusion_counts,
+    threshold_separation,
+)
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 
@@ -238,3 +243,48 @@ def test_output_that_cannot_be_written(run, folder, capsys):
     (folder / 'file').write_text('')
     error = fails(run, capsys, 'masks', '--json', folder / 'file' / 'out.json')
     assert 'cannot write' in error
+
+
+@pytest.fixture
+def images(folder):
+    rng = np.random.default_rng(5)
+    for name in NAMES:
+        size = read(folder, 'gt', name).shape
+        path = folder / f'images/{name}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+    return folder / 'images'
+
+
+def test_the_automatic_threshold_knows_no_ground_truth(run, folder, images, capsys):
+    options = ('--threshold', 'auto', '--images', images)
+    figures = run('cams', '--curve', *options)
+    assert 'chosen without ground truth' in capsys.readouterr().out
+    chosen = figures['threshold']
+    separations = []
+    for name in NAMES:
+        with np.load(folder / f'cams/{name}.npz') as archive:
+            if len(archive['maps']):
+                score = archive['maps'].max(axis=0)
+                image = np.asarray(Image.open(images / f'{name}.png'))
+                separations.append(
+                    threshold_separation(score, image, thresholds=THRESHOLDS)
+                )
+    assert chosen == choose_threshold(separations, thresholds=THRESHOLDS)
+    expected = expected_of_cams(folder, chosen)
+    assert {key: figures[key] for key in expected} == expected
+    assert figures['mIoU'] <= figures['mIoU_best']
+    for name in NAMES:
+        mask = np.zeros_like(read(folder, 'gt', name))
+        save_mask(folder / 'gt' / f'{name}.png', mask, PALETTE)
+    assert run('cams', *options)['threshold'] == chosen
+
+
+def test_the_automatic_threshold_needs_images(run, folder, images, capsys):
+    assert 'add --images' in fails(run, capsys, 'cams', '--threshold', 'auto')
+    Image.new('RGB', (3, 3)).save(images / 'b.png')
+    message = fails(run, capsys, 'cams', '--threshold', 'auto', '--images', images)
+    assert 'b.png has 3x3' in message
+    no_such = ('--images', folder / 'nowhere')
+    message = fails(run, capsys, 'cams', '--threshold', 'auto', *no_such)
+    assert 'no image folder' in message

@@ -126,6 +126,40 @@ def summarize(
     return summary
 
 
+def format_figures(summary: dict[str, Any]) -> str:
+    """Write the figures of an evaluation as lines that people read.
+
+    Args:
+        summary: Of `summarize`, with the number of `images`.
+    """
+    lines = [f'images      {summary["images"]}']
+    if 'mIoU' in summary:
+        at = f' at threshold {summary["threshold"]}' if 'threshold' in summary else ''
+        if 'threshold_chosen' in summary:
+            at += f' (chosen {summary["threshold_chosen"]})'
+        lines.append(f'mIoU        {summary["mIoU"]:.2f} %{at}')
+        for key, meaning in (('mFN', 'missed'), ('mFP', 'wrong')):
+            ratio = _ratio(summary[key], summary['classes'])
+            lines.append(f'{key}         {ratio:<8} ({meaning} pixels per pixel found)')
+    if 'curve' in summary:
+        lines.append(
+            f'best mIoU   {summary["mIoU_best"]:.2f} % at threshold '
+            f'{summary["best_threshold"]:.2f} (chosen with ground truth)'
+        )
+    return '\n'.join(lines)
+
+
+def _ratio(value: float, classes: dict[str, dict[str, float]]) -> str:
+    """Show a mean ratio, or which classes leave it without a meaning.
+
+    A class that is never hit adds its pixels over 1e-10, as in the reference.
+    """
+    lost = [name for name, scores in list(classes.items())[1:] if not scores['IoU']]
+    if value < 1e7 or not lost:
+        return f'{value:.4g}'
+    return f'no figure: not a pixel is right of {", ".join(lost)}'
+
+
 def write_json(path: str | Path, summary: dict[str, Any]) -> None:
     """Write a summary as JSON, whole or not at all."""
     text = json.dumps(summary, indent=2, allow_nan=False) + '\n'
