@@ -14,6 +14,7 @@ from wsss_mm.io.mask_file import load_mask
 from wsss_mm.io.score_file import load_scores
 from wsss_mm.refinement import (
     AffinityMap,
+    EdgeWalkRefiner,
     PAMRRefiner,
     PowerBackground,
     RandomWalkRefiner,
@@ -120,6 +121,54 @@ def test_a_random_walk_follows_the_affinity_network(
         seen = AffinityMap(weights, model.offsets, model.stride)
         seed = PowerBackground(alpha=12)(replace(seed, affinity=seen))
         seed = RandomWalkRefiner(beta=16, steps=64)(seed)
+        mask = load_mask(tmp_path / f'masks_rw/{name}.png')
+        assert (mask == seed_mask(seed)).mean() > 0.999  # ties within rounding
+
+
+@pytest.fixture(scope='module')
+def edges(affinity):
+    """The same with an edge head, on the stem and all stages."""
+    cfg = Config.fromfile(affinity[0])
+    cfg.model.backbone.type = 'ResNetStem'
+    cfg.model.decode_head = dict(
+        type='EdgeHead',
+        in_channels=(4, 4, 8, 16, 32),
+        strides=(4, 4, 8, 8, 8),
+        mid_channels=4,
+        norm_groups=2,
+        train_radius=4,
+        radius=3,
+    )
+    config = affinity[0].with_name('edges.py')
+    cfg.dump(config)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    torch.save(model.state_dict(), config.with_suffix('.pth'))
+    return config, config.with_suffix('.pth')
+
+
+def test_a_random_walk_goes_between_edges(generate, edges, names, files, tmp_path):
+    options = ('--cfg-options', 'refine.rw.0.type=EdgeWalkRefiner')
+    generate(*OFFLINE, '--refine', 'rw', '--affinity', *edges, *options)
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(edges[0])
+    model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(torch.load(edges[1], weights_only=True))
+    mean, std = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+    for name in names:
+        seed = files(name)()
+        pixels = torch.from_numpy(((seed.image - mean) / std).transpose(2, 0, 1))
+        height, width = seed.image.shape[:2]
+        pixels = torch.nn.functional.pad(pixels, (0, -width % 4, 0, -height % 4))
+        views = [pixels[None].float(), pixels[None].float().flip(-1)]
+        with torch.no_grad():
+            features = [model.extract_feat(view) for view in views]
+            found = model.decode_head.predict(features)
+        seen = AffinityMap(
+            found['affinity'][0], model.offsets, model.stride, found['edge'][0, 0]
+        )
+        seed = PowerBackground(alpha=12)(replace(seed, affinity=seen))
+        seed = EdgeWalkRefiner(beta=16, steps=64)(seed)
         mask = load_mask(tmp_path / f'masks_rw/{name}.png')
         assert (mask == seed_mask(seed)).mean() > 0.999  # ties within rounding
 
