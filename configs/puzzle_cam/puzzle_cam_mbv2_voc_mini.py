@@ -1,0 +1,13 @@
+_base_ = [
+    '../_base_/models/puzzle_cam_mbv2.py',
+    '../_base_/datasets/voc_mini.py',
+    '../_base_/schedules/cam_voc_mini.py',
+    '../_base_/refinement.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
+# The plain CAM's settings.
+background = dict(alpha=4)
+walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
+refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])
+training_scores = dict(low_alpha=1.5, high_alpha=8)
