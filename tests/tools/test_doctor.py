@@ -1,0 +1,126 @@
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from wsss_mm.datasets.synth_voc import write_synth_voc
+
+
+@pytest.fixture
+def tool(root, monkeypatch):
+    monkeypatch.syspath_prepend(root / 'tools')
+    path = root / 'tools/doctor.py'
+    spec = importlib.util.spec_from_file_location('doctor', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_synth_voc(tmp_path / 'data', train=3, val=1, size=64, processes=1)
+
+
+@pytest.fixture
+def config(root, tmp_path, data):
+    """A config on these data, with the weights that its training starts from."""
+    (tmp_path / 'weights.pth').write_bytes(b'not looked into')
+    path = tmp_path / 'mine.py'
+    base = root / 'configs/cam/cam_r18_synth.py'
+    roots = '\n'.join(
+        f'{split}_dataloader = dict(dataset=dict(data_root={str(data)!r}))'
+        for split in ('train', 'val', 'test')
+    )
+    weights = f'load_from = {str(tmp_path / "weights.pth")!r}'
+    path.write_text(f'_base_ = [{str(base)!r}]\n{roots}\n{weights}\n')
+    return path
+
+
+def examine(tool, capsys, target, *options):
+    status = tool.main([str(target), '--workers', '1', *options])
+    return status, capsys.readouterr().out
+
+
+def test_sound_data_and_environment(tool, config, data, capsys):
+    status, text = examine(tool, capsys, config)
+    assert (status, 'BROKEN' in text) == (0, False), text
+    for word in (
+        f'Python {sys.version.split()[0]}',
+        'torch 2',
+        'distribution:',
+        'computes on',
+        'train: SynthVOCDataset',
+        'val: SynthVOCDataset',
+        'nothing is broken',
+    ):
+        assert word in text
+    assert 'test: ' not in text  # the same as val
+    status, text = examine(tool, capsys, data)
+    assert status == 0, text
+    for split in ('train', 'trainaug', 'val'):
+        assert f'{split}: SynthVOCDataset' in text
+
+
+def test_every_finding_names_what_mends_it(tool, config, data, tmp_path, capsys):
+    (data / 'JPEGImages/synth_000001.jpg').write_bytes(b'\xff\xd8')
+    (data / 'SegmentationClass/synth_000002.png').unlink()
+    table = data / 'image_labels.csv'
+    table.write_text(table.read_text() + 'more,dragon\n')
+    status, text = examine(tool, capsys, config)
+    assert status == 1
+    assert 'unreadable: 1' in text
+    assert 'masks: 1' in text
+    assert "'dragon' is no class" in text
+    assert f'mend: edit {table}' in text
+    assert f'tools/dataset_converters/make_synth_voc.py {data}' in text
+    # Of a folder nobody asked masks for every image.
+    assert 'masks: 1' not in examine(tool, capsys, data)[1]
+
+    (tmp_path / 'weights.pth').unlink()
+    config.write_text(
+        config.read_text() + 'model = dict(decode_head=dict(num_classes=5))\n'
+    )
+    text = examine(tool, capsys, config)[1]
+    assert 'weights.pth: no such file' in text
+    assert 'num_classes=5, the dataset 9' in text
+
+
+def test_a_target_that_is_nothing_is_refused(tool, tmp_path, capsys):
+    for target, message in (
+        (tmp_path / 'none.py', 'no such config'),
+        (tmp_path, 'holds no JPEGImages'),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            tool.main([str(target)])
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / 'JPEGImages').mkdir()
+    with pytest.raises(SystemExit):
+        tool.main([str(tmp_path)])
+    assert 'voc12.py' in capsys.readouterr().err
+
+
+def test_two_distributions_in_one_place(tool, monkeypatch, capsys):
+    import check_env
+
+    monkeypatch.setattr(check_env, 'version', lambda name: '1.0')
+    status = tool.main([])
+    text = capsys.readouterr().out
+    assert status == 1
+    assert 'onedl-mmcv' in text
+    assert 'uninstall -y' in text
+
+
+def test_without_torch_it_says_what_to_install(root, data):
+    done = subprocess.run(
+        [sys.executable, '-S', '-E', str(root / 'tools/doctor.py'), str(data)],
+        capture_output=True,
+        text=True,
+        env={},
+    )
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr + done.stdout
+    assert "No module named 'torch'" in done.stdout
+    assert 'pip install -r requirements/runtime.txt' in done.stdout
+    assert 'not looked at before the environment works' in done.stdout

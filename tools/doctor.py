@@ -1,0 +1,196 @@
+"""Tell whether this Python and a dataset are fit to work, and how to mend what is not.
+
+Give a config to check its datasets and the weights it starts from, or a folder in the
+layout of PASCAL VOC. Exit status: 0 fit, 1 something is broken, 2 wrong usage.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from check_env import Report, check_environment
+
+CONVERTERS = {
+    'COCOImageLabelDataset': 'coco14.py {root}',
+    'SynthVOCDataset': 'make_synth_voc.py {root}',
+    'VOCImageLabelDataset': 'voc12.py VOCtrainval_11-May-2012.tar --sbd benchmark.tgz '
+    '--out {root}',
+}
+SHOWN = 3
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('target', nargs='?', help='config file or dataset folder')
+    parser.add_argument(
+        '--tests', action='store_true', help='check what `make test` needs too'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count() or 1, help='processes that read'
+    )
+    return parser.parse_args(argv)
+
+
+def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, Any]]]:
+    """Build the datasets of a config, unread, and check what else it names."""
+    from mmengine.registry import init_default_scope
+    from mmengine.utils import import_modules_from_strings
+
+    from wsss_mm.engine.launch import load_config, start_from
+    from wsss_mm.registry import DATASETS
+
+    cfg = load_config(path)
+    import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.default_scope)
+    try:
+        start_from(cfg, resume=False)
+    except ValueError as error:
+        report.wrong(str(error), 'put the file there, or name another as it says')
+    built: dict[str, tuple[str, Any]] = {}
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader is None:
+            continue
+        options = dict(loader.dataset, pipeline=[], lazy_init=True)
+        built.setdefault(str(options), (split, DATASETS.build(options)))
+    head = cfg.model.get('decode_head') or {}
+    for _, dataset in built.values():
+        wanted, told = len(dataset.metainfo['classes']), head.get('num_classes')
+        if told not in (None, wanted):
+            report.wrong(
+                f'{path}: the head has num_classes={told}, the dataset {wanted}',
+                f'write model = dict(decode_head=dict(num_classes={wanted}))',
+            )
+            break
+    return path, list(built.values())
+
+
+def datasets_of_folder(path: str) -> list[tuple[str, Any]]:
+    """Build a dataset, unread, for each list of a folder in the layout of VOC."""
+    from wsss_mm.datasets import (
+        COCOImageLabelDataset,
+        SynthVOCDataset,
+        VOCImageLabelDataset,
+    )
+    from wsss_mm.datasets.synth_voc import MANIFEST
+
+    root = Path(path)
+    lists = [
+        root / f'ImageSets/Segmentation/{name}.txt'
+        for name in ('train', 'trainaug', 'val')
+    ]
+    kind: Any = VOCImageLabelDataset
+    images = 'JPEGImages'
+    if (root / MANIFEST).is_file():
+        kind = SynthVOCDataset
+    elif (root / 'annotations').is_dir():
+        kind, images = COCOImageLabelDataset, ''
+    elif not (root / images).is_dir():
+        raise ValueError(
+            f'{root} holds no {images} as VOC has it; name a config that says where '
+            'the images, tags and classes are'
+        )
+    if not any(file.is_file() for file in lists):
+        mend = converter(kind.__name__, path)
+        raise ValueError(f'{root} holds no {lists[0].parent}/*.txt; run {mend}')
+    table = (root / 'image_labels.csv').is_file()
+    augmented = (root / 'SegmentationClassAug').is_dir()
+    options = dict(
+        data_root=path,
+        tags='image_labels.csv' if table else 'Annotations',
+        tag_source='file' if table else 'xml',
+        data_prefix=dict(
+            img_path=images,
+            seg_map_path='SegmentationClassAug' if augmented else 'SegmentationClass',
+        ),
+        pipeline=[],
+        lazy_init=True,
+    )
+    if not (root / options['data_prefix']['seg_map_path']).is_dir():
+        options['data_prefix']['seg_map_path'] = None
+    return [
+        (file.stem, kind(str(file.relative_to(root)), **options))
+        for file in lists
+        if file.is_file()
+    ]
+
+
+def converter(kind: str, root: str) -> str:
+    """Give the command that makes or completes a dataset of ours."""
+    if kind == 'VOCImageLabelDataset' and Path(root).name == 'voc_mini':
+        command = f'voc_mini.py data/VOCdevkit/VOC2012 {shlex.quote(root)}'
+    else:
+        command = CONVERTERS[kind].format(root=shlex.quote(root))
+    return f'python tools/dataset_converters/{command}'
+
+
+def mend_of(kind: str, dataset: Any, target: str) -> str:
+    """Say how to mend a kind of problem of a dataset."""
+    root = dataset.data_root or '.'
+    own = type(dataset).__name__ == 'ImageLabelDataset'
+    if kind == 'classes':
+        return f"write metainfo=dict(classes=('background', ...)) into {target}"
+    if kind == 'masks' and 'pseudo' in str(dataset.data_prefix.get('seg_map_path')):
+        return 'python tools/gen_pseudo.py CONFIG CHECKPOINT --out FOLDER'
+    if kind == 'strays':
+        return 'nothing reads them: delete them, or add their images'
+    if kind == 'tags' and dataset.tag_source == 'file':
+        return f'edit {dataset._tag_path()}, or the classes in {target}'
+    if own:
+        return {
+            'list': f'write one image id a line into {dataset.ann_file}',
+            'folder': f'correct data_root or data_prefix in {target}',
+            'images': f'add them, or take their lines out of {dataset.ann_file}',
+        }.get(kind, 'get or make these files again')
+    if kind in ('unreadable', 'masks', 'sizes'):
+        return f'delete these files, then: {converter(type(dataset).__name__, root)}'
+    return converter(type(dataset).__name__, root)
+
+
+def check_target(target: str, report: Report, *, workers: int) -> None:
+    """Check every dataset of a config or of a folder."""
+    from wsss_mm.datasets.health import check_dataset
+
+    is_folder = os.path.isdir(target)
+    if is_folder:
+        datasets = datasets_of_folder(target)
+    else:
+        report.section(target)
+        target, datasets = datasets_of_config(target, report)
+    for split, dataset in datasets:
+        report.section(f'{split}: {type(dataset).__name__} in {dataset.data_root}')
+        health = check_dataset(dataset, workers=workers, all_masks=not is_folder)
+        for fact in health.facts:
+            report.fact(fact)
+        for kind, messages in health.problems.items():
+            more = len(messages) - SHOWN
+            lines = '\n    '.join(messages[:SHOWN])
+            text = f'{kind}: {len(messages)}\n    {lines}'
+            text += f'\n    and {more} more' if more > 0 else ''
+            tell = report.note if kind == 'strays' else report.wrong
+            tell(text, mend_of(kind, dataset, target))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check what was asked for; return the exit status."""
+    args = parse_args(argv)
+    report = Report(quiet=False)
+    check_environment(report, tests=args.tests)
+    if args.target and report.broken:
+        report.section(f'{args.target} is not looked at before the environment works')
+    elif args.target:
+        from wsss_mm.engine.launch import readable_errors
+
+        with readable_errors():
+            check_target(args.target, report, workers=args.workers)
+    report.section(f'{report.broken} broken' if report.broken else 'nothing is broken')
+    return int(report.broken > 0)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
