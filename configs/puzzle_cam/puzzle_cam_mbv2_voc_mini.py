@@ -6,6 +6,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
+# As on SynthVOC; the published weight of 4 shrinks the maps (see README.md).
+custom_hooks = [dict(type='ReconstructionRampHook', maximum=1.0, ramp=0.5)]
 # The plain CAM's settings.
 background = dict(alpha=4)
 walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
