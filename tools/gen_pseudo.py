@@ -153,7 +153,8 @@ def share(todo: list[int]) -> list[int]:
 def prepare(cfg: Config, args: argparse.Namespace) -> Config:
     """Turn a training config into one whose test loop sees images and tags only."""
     data = cfg.test_dataloader.dataset
-    data.ann_file = args.split or cfg.train_dataloader.dataset.ann_file
+    # Without a list the images are those of the tag file.
+    data.ann_file = args.split or cfg.train_dataloader.dataset.get('ann_file', '')
     data.data_prefix.seg_map_path = None  # tags only: no mask is read here
     if not args.single_scale:
         data.pipeline = cfg.tta_pipeline
