@@ -4,19 +4,14 @@ A layout names a family of released files, see `checkpoint_layouts`. Nothing her
 needs an MM package.
 """
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from wsss_mm.io.checkpoint_layouts import (
-    DROPPED,
-    DUPLICATES,
-    LAYOUTS,
-    TABLES,
-    Table,
-)
+from wsss_mm.io.backbone_layouts import Table
+from wsss_mm.io.checkpoint_layouts import DROPPED, DUPLICATES, LAYOUTS, TABLES
 from wsss_mm.io.checkpoint_shapes import COUNTER, Shape
 
 State = dict[str, Tensor]
@@ -64,7 +59,7 @@ def to_ours(state_dict: Mapping[str, Tensor], layout: str) -> State:
         dict_keys(['decode_head.classifier.weight'])
     """
     names = {theirs: ours for theirs, (ours, _) in _table(layout).items()}
-    state = _without_module(state_dict)
+    state = without_module(state_dict)
     check_duplicates(state, layout)
     kept = {key: tensor for key, tensor in state.items() if not is_spare(key, layout)}
     return _rename(kept, names, f'the layout {layout!r}')
@@ -138,51 +133,52 @@ def check_duplicates(state_dict: Mapping[str, Tensor], layout: str) -> None:
             )
 
 
-def detect_layout(keys: Iterable[str]) -> str:
+def detect_layout(
+    keys: Iterable[str],
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    *,
+    layouts: Sequence[str] = LAYOUTS,
+) -> str:
     """Tell from its tensor names which layout a checkpoint has.
 
+    Args:
+        keys: Tensor names; counters may be missing.
+        shapes: Their shapes, which decide between layouts of the same names.
+        layouts: Those that it may be.
+
     Raises:
-        ValueError: If the names fit no layout, telling what each one misses.
+        ValueError: If the names fit no layout, telling what the nearest ones miss.
 
     Examples:
         >>> detect_layout(k for k in layout_shapes('resnet38_psa_cls'))
         'resnet38_psa_cls'
     """
     found = {key for key in _strip_module(set(keys)) if not key.endswith(COUNTER)}
-    misfits = []
-    for layout in LAYOUTS:
-        wanted = {key for key in layout_shapes(layout) if not key.endswith(COUNTER)}
-        own = {key for key in found if not is_spare(key, layout)}
-        if own == wanted:
-            return layout
-        misfits.append(
-            f'{layout}: missing {_listed(wanted - own)}, '
-            f'unknown {_listed(own - wanted)}'
+    misfits = {}
+    for layout in layouts:
+        wanted = _names(layout)
+        unknown = {key for key in found - wanted if not is_spare(key, layout)}
+        misfits[layout] = (wanted - found, unknown)
+    fitting = [layout for layout, wrong in misfits.items() if not any(wrong)]
+    if not fitting:
+        nearest = sorted(layouts, key=lambda layout: sum(map(len, misfits[layout])))
+        raise ValueError(
+            'the tensor names fit no known layout. Nearest are: '
+            + '; '.join(
+                f'{layout}: missing {listed(missing)}, unknown {listed(unknown)}'
+                for layout in nearest[:2]
+                for missing, unknown in [misfits[layout]]
+            )
         )
-    raise ValueError('the tensor names fit no known layout. ' + '; '.join(misfits))
-
-
-def load_reference(path: str | Path, layout: str | None = None) -> State:
-    """Read a released checkpoint and rename its tensors for our models.
-
-    Args:
-        path: A file written by ``torch.save`` holding a plain state dict.
-        layout: One of ``LAYOUTS``; None detects it.
-
-    Returns:
-        Tensors on the CPU by our name.
-
-    Raises:
-        ValueError: If the file is no state dict, or a tensor is unknown, missing
-            or of another shape than the layout's.
-    """
-    state = _without_module(_read_state_dict(path))
-    try:
-        layout = detect_layout(state) if layout is None else layout
-        _check_shapes(state, layout)
-        return to_ours(state, layout)
-    except ValueError as error:
-        raise ValueError(f'{path}: {error}') from error
+    right = [
+        layout
+        for layout in fitting
+        if all(
+            _fits(shape, layout_shapes(layout).get(key, shape))
+            for key, shape in (shapes or {}).items()
+        )
+    ]
+    return (right or fitting)[0]
 
 
 def _table(layout: str) -> Table:
@@ -191,12 +187,17 @@ def _table(layout: str) -> Table:
     return TABLES[layout]
 
 
+@cache
+def _names(layout: str) -> frozenset[str]:
+    return frozenset(key for key in TABLES[layout] if not key.endswith(COUNTER))
+
+
 def _rename(
     state_dict: Mapping[str, Tensor], names: Mapping[str, str], where: str
 ) -> State:
     unknown = [key for key in state_dict if key not in names]
     if unknown:
-        raise ValueError(f'tensors unknown to {where}: {_listed(unknown)}')
+        raise ValueError(f'tensors unknown to {where}: {listed(unknown)}')
     return {names[key]: tensor for key, tensor in state_dict.items()}
 
 
@@ -206,39 +207,23 @@ def _strip_module(keys: set[str]) -> set[str]:
     return keys
 
 
-def _without_module(state_dict: Mapping[str, Tensor]) -> State:
+def without_module(state_dict: Mapping[str, Tensor]) -> State:
+    """Take off the ``module.`` that parallel training puts before every name."""
     if all(key.startswith('module.') for key in state_dict):
         return {key.removeprefix('module.'): v for key, v in state_dict.items()}
     return dict(state_dict)
 
 
-def _read_state_dict(path: str | Path) -> State:
-    if not Path(path).is_file():
-        raise ValueError(f'{path}: no such file')
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # torch raises many kinds for a foreign file
-        raise ValueError(
-            f'{path}: not a checkpoint of tensors that torch can read safely; '
-            'expected a state dict written by torch.save'
-        ) from error
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, Tensor)
-        for key, value in state.items()
-    ):
-        raise ValueError(
-            f'{path}: expected a plain dict of tensors, as the released code saves it'
-        )
-    return dict(state)
+def check_shapes(state: Mapping[str, Tensor], layout: str) -> None:
+    """Compare a released checkpoint with its layout.
 
-
-def _check_shapes(state: State, layout: str) -> None:
+    Raises:
+        ValueError: If a tensor, counters aside, is missing or of another shape.
+    """
     shapes = layout_shapes(layout)
     missing = [key for key in shapes if key not in state and not key.endswith(COUNTER)]
     if missing:
-        raise ValueError(
-            f'tensors of the layout {layout!r} missing: {_listed(missing)}'
-        )
+        raise ValueError(f'tensors of the layout {layout!r} missing: {listed(missing)}')
     for key, tensor in state.items():
         wanted = shapes.get(key)
         if wanted is not None and not _fits(tuple(tensor.shape), wanted):
@@ -252,7 +237,8 @@ def _fits(shape: tuple[int, ...], wanted: Shape) -> bool:
     )
 
 
-def _listed(keys: Iterable[str], most: int = 8) -> str:
+def listed(keys: Iterable[str], most: int = 8) -> str:
+    """List names for a message, the first few of them."""
     ordered = sorted(keys)
     if not ordered:
         return 'nothing'
