@@ -2,7 +2,7 @@
 model = dict(
     type='AffinityNet',
     data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
-    # ImageNet weights; make the file with tools/model_converters/resnet38_to_mm.py, or
+    # ImageNet weights; make the file with tools/model_converters/convert.py, or
     # start from nothing with --cfg-options model.backbone.init_cfg=None.
     backbone=dict(
         type='ResNet38d',

@@ -14,8 +14,9 @@ model = dict(
         ],
         std=[1 / 57.375, 1 / 57.12, 1 / 58.395],
     ),
-    # ImageNet weights of the Caffe model vgg16_20M under its names; start from nothing
-    # with --cfg-options model.backbone.init_cfg=None.
+    # ImageNet weights of the Caffe model vgg16_20M; make the file with
+    # tools/model_converters/convert.py, or start from nothing with
+    # --cfg-options model.backbone.init_cfg=None.
     backbone=dict(
         type='VGG16WSSS',
         fc6_dilation=1,

@@ -6,7 +6,7 @@ model = dict(
         preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
         scale=0.3,
     ),
-    # ImageNet weights; make the file with tools/model_converters/resnet38_to_mm.py, or
+    # ImageNet weights; make the file with tools/model_converters/convert.py, or
     # start from nothing with --cfg-options model.backbone.init_cfg=None.
     backbone=dict(
         type='ResNet38d',

@@ -14,11 +14,15 @@ model = dict(
         ],
         std=[1 / 57.375, 1 / 57.12, 1 / 58.395],
     ),
-    # ImageNet weights under Caffe's layer names (conv1_1.weight ... conv5_3.bias), or
-    # start from nothing with --cfg-options model.backbone.init_cfg=None.
+    # ImageNet weights; make the file with tools/model_converters/convert.py, or start
+    # from nothing with --cfg-options model.backbone.init_cfg=None.
     backbone=dict(
         type='VGG16SeeNet',
-        init_cfg=dict(type='Pretrained', checkpoint='data/weights/vgg16_caffe.pth'),
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='data/weights/vgg16_imagenet.pth',
+            prefix='backbone.',
+        ),
     ),
     decode_head=dict(
         type='ErasingHead',

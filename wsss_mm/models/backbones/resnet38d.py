@@ -128,7 +128,7 @@ class ResNet38d(BaseModule):
             statistics train, ``requires_grad=False`` fixes scale and shift.
         with_cp: Recompute block activations in the backward pass.
         init_cfg: MMEngine weight initialisation; for a checkpoint made by
-            ``tools/model_converters/resnet38_to_mm.py``
+            ``tools/model_converters/convert.py``
             ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
 
     Raises:
