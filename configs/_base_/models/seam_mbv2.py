@@ -1,34 +1,11 @@
 # SEAM on the network of cam_mbv2.py.
+_base_ = ['./cam_mbv2.py']
 model = dict(
-    type='CAMEncoderDecoder',
     data_preprocessor=dict(
+        _delete_=True,
         type='EquivariantViews',
-        preprocessor=dict(
-            type='SegDataPreProcessor',
-            size_divisor=1,
-            # The pipelines normalise as torchvision does; this network was trained
-            # on (x - 128) / 128: undo the one, do the other.
-            mean=[
-                (128 - 123.675) / 58.395,
-                (128 - 116.28) / 57.12,
-                (128 - 103.53) / 57.375,
-            ],
-            std=[128 / 58.395, 128 / 57.12, 128 / 57.375],
-        ),
+        preprocessor={{_base_.model.data_preprocessor}},
         scale=0.5,
-    ),
-    backbone=dict(
-        type='MobileNetV2',
-        widen_factor=1.0,
-        strides=(1, 2, 2, 2, 1, 1, 1),
-        dilations=(1, 1, 1, 1, 1, 2, 2),
-        out_indices=(1, 2, 4, 6),
-        norm_cfg=dict(type='BN', requires_grad=False),
-        norm_eval=True,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='data/weights/mobilenet_v2_imagenet_fp16.pth',
-        ),
     ),
     neck=dict(
         type='PCMNeck',
@@ -37,7 +14,6 @@ model = dict(
         mid_channels=(32, 64),
         out_channels=128,
     ),
-    decode_head=dict(type='SEAMHead', in_channels=320, dropout_ratio=0.0),
+    decode_head=dict(type='SEAMHead'),
     test_cfg=dict(normalization='min_max', background_threshold=0.26),
 )
-tta_model = dict(type='CAMTTAModel')

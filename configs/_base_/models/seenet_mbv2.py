@@ -1,41 +1,12 @@
 # SeeNet on the network of cam_mbv2.py.
+_base_ = ['./cam_mbv2.py']
 model = dict(
-    type='CAMEncoderDecoder',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        size_divisor=1,
-        # The pipelines normalise as torchvision does; this network was trained
-        # on (x - 128) / 128: undo the one, do the other.
-        mean=[
-            (128 - 123.675) / 58.395,
-            (128 - 116.28) / 57.12,
-            (128 - 103.53) / 57.375,
-        ],
-        std=[128 / 58.395, 128 / 57.12, 128 / 57.375],
-    ),
-    backbone=dict(
-        type='MobileNetV2',
-        widen_factor=1.0,
-        strides=(1, 2, 2, 2, 1, 1, 1),
-        dilations=(1, 1, 1, 1, 1, 2, 2),
-        out_indices=(1, 2, 4, 6),
-        norm_cfg=dict(type='BN', requires_grad=False),
-        norm_eval=True,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='data/weights/mobilenet_v2_imagenet_fp16.pth',
-        ),
-    ),
     decode_head=dict(
         type='ErasingHead',
-        in_channels=320,
         # 1x1 branches: two 3x3 convolutions would not learn in so few steps.
         channels=(),
-        dropout_ratio=0.0,
         # As the released network: reversed background wakes branch B up in training,
         # and would do so in prediction, where it is a false alarm.
         test_thresholds=(0.8, 0.0),
     ),
-    test_cfg=dict(normalization='max', background_threshold=0.2),
 )
-tta_model = dict(type='CAMTTAModel')
