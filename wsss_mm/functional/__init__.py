@@ -135,6 +135,7 @@ __all__ = [
     'threshold_background',
     'threshold_curve',
     'threshold_histogram',
+    'threshold_separation',
     'tile_image',
     'transition_matrix',
     'upsampled_mean',
