@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from wsss_mm.engine.background_threshold import AUTO, threshold_option
 from wsss_mm.engine.launch import (
     has_masks,
     load_config,
@@ -41,7 +42,9 @@ def parse_args() -> argparse.Namespace:
         'where <config>_affinity.py exists, else none)',
     )
     parser.add_argument(
-        '--threshold', type=float, help='background threshold of the pseudo masks'
+        '--threshold',
+        type=threshold_option,
+        help=f'background threshold of the pseudo masks, or {AUTO} (default: config)',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], help='for the CAM network'
@@ -68,6 +71,12 @@ def masks_of(cfg: Config) -> tuple[Path, Path] | None:
         return None
     root = Path(data.get('data_root') or '')
     return root / folder, root / data.ann_file
+
+
+def images_of(cfg: Config) -> Path:
+    """Locate the images of the evaluation split."""
+    data = cfg.val_dataloader.dataset
+    return Path(data.get('data_root') or '') / data.data_prefix.get('img_path', '')
 
 
 def options_of(pairs: list[str]) -> tuple[str, ...]:
@@ -110,7 +119,9 @@ def cam_stages(cfg: Config, args: argparse.Namespace, folder: Path) -> list[Stag
         threshold = cfg.model.test_cfg.background_threshold
     if masks_of(cfg) is None:
         print('no true masks are configured: the pseudo masks are not evaluated')
-    curve = ('--curve', '--threshold', str(threshold))
+    curve = ['--curve', '--threshold', str(threshold)]
+    if threshold == AUTO and masks_of(cfg) is not None:
+        curve += ['--images', str(images_of(cfg))]
     return [
         Stage(
             'train_cam',

@@ -207,6 +207,14 @@ class TestPlan:
         command = plan()['gen_pseudo'].command
         assert command[command.index('--threshold') + 1] == '0.15'
 
+    def test_an_automatic_threshold_looks_at_the_images(self, plan):
+        stages = plan('--threshold', 'auto')
+        command = stages['gen_pseudo'].command
+        assert command[command.index('--threshold') + 1] == 'auto'
+        command = stages['eval_cam'].command
+        assert command[command.index('--threshold') + 1] == 'auto'
+        assert command[command.index('--images') + 1] == 'data/synth_voc/JPEGImages'
+
     @pytest.mark.parametrize(
         'changes',
         [
@@ -216,7 +224,7 @@ class TestPlan:
     )
     def test_without_true_masks_nothing_is_scored(self, plan, capsys, changes):
         stages = plan(
-            *('--refine', 'none', '--cfg-options', *changes),
+            *('--refine', 'none', '--threshold', 'auto', '--cfg-options', *changes),
             *('--segmenter-options', *changes),
             'test_dataloader.dataset.data_prefix.seg_map_path=None',
         )
