@@ -50,7 +50,10 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
     try:
         start_from(cfg, resume=False)
     except ValueError as error:
-        report.wrong(str(error), 'put the file there, or name another as it says')
+        report.wrong(
+            str(error),
+            'python tools/model_converters/convert.py SOURCE FILE  (or name another)',
+        )
     built: dict[str, tuple[str, Any]] = {}
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
@@ -129,17 +132,18 @@ def converter(kind: str, root: str) -> str:
     return f'python tools/dataset_converters/{command}'
 
 
-def mend_of(kind: str, dataset: Any, target: str) -> str:
-    """Say how to mend a kind of problem of a dataset."""
+def mend_of(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
+    """Say how to mend a kind of problem of a dataset; its masks may be ours."""
     root = dataset.data_root or '.'
     own = type(dataset).__name__ == 'ImageLabelDataset'
     if kind == 'classes':
         return f"write metainfo=dict(classes=('background', ...)) into {target}"
-    if kind == 'masks' and 'pseudo' in str(dataset.data_prefix.get('seg_map_path')):
-        return 'python tools/gen_pseudo.py CONFIG CHECKPOINT --out FOLDER'
+    if pseudo and kind in ('masks', 'sizes'):
+        return 'python tools/gen_pseudo.py CONFIG CHECKPOINT --out FOLDER --overwrite'
     if kind == 'strays':
         return 'nothing reads them: delete them, or add their images'
-    if kind == 'tags' and dataset.tag_source == 'file':
+    table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())
+    if kind == 'tags' and (table or own):
         return f'edit {dataset._tag_path()}, or the classes in {target}'
     if own:
         return {
@@ -154,6 +158,7 @@ def mend_of(kind: str, dataset: Any, target: str) -> str:
 
 def check_target(target: str, report: Report, *, workers: int) -> None:
     """Check every dataset of a config or of a folder."""
+    from wsss_mm.datasets import ImageLabelDataset
     from wsss_mm.datasets.health import check_dataset
 
     is_folder = os.path.isdir(target)
@@ -164,6 +169,9 @@ def check_target(target: str, report: Report, *, workers: int) -> None:
         target, datasets = datasets_of_config(target, report)
     for split, dataset in datasets:
         report.section(f'{split}: {type(dataset).__name__} in {dataset.data_root}')
+        if not isinstance(dataset, ImageLabelDataset):
+            report.fact('not looked at: no dataset of wsss_mm')
+            continue
         health = check_dataset(dataset, workers=workers, all_masks=not is_folder)
         for fact in health.facts:
             report.fact(fact)
@@ -173,7 +181,8 @@ def check_target(target: str, report: Report, *, workers: int) -> None:
             text = f'{kind}: {len(messages)}\n    {lines}'
             text += f'\n    and {more} more' if more > 0 else ''
             tell = report.note if kind == 'strays' else report.wrong
-            tell(text, mend_of(kind, dataset, target))
+            pseudo = split == 'train' and not is_folder
+            tell(text, mend_of(kind, dataset, target, pseudo=pseudo))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -86,6 +86,20 @@ def test_every_finding_names_what_mends_it(tool, config, data, tmp_path, capsys)
     assert 'num_classes=5, the dataset 9' in text
 
 
+def test_training_masks_are_made_by_us(tool, config, data, capsys):
+    """The segmenter's masks come from gen_pseudo, those to evaluate with do not."""
+    config.write_text(
+        f'{config.read_text()}train_dataloader["dataset"]["data_prefix"]'
+        '= dict(seg_map_path="SegmentationClass")\n'
+    )
+    (data / 'SegmentationClass/synth_000003.png').unlink()  # of trainaug alone
+    status, text = examine(tool, capsys, config)
+    assert status == 1
+    assert text.count('BROKEN') == 1
+    assert 'masks: 1' in text
+    assert 'mend: python tools/gen_pseudo.py' in text
+
+
 def test_a_target_that_is_nothing_is_refused(tool, tmp_path, capsys):
     for target, message in (
         (tmp_path / 'none.py', 'no such config'),
