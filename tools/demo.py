@@ -31,7 +31,9 @@ def baseline_lane(demo: Demo) -> None:
     """Plain CAM, scored raw and after dense CRF."""
     out = demo.folder / BASELINE
     demo.train(BASELINE, PLAIN, f'load_from={demo.pretrained}')
-    demo.pseudo(BASELINE, PLAIN, demo.split('train'), out)
+    # Methods that share the network train a segmenter from what it makes of more.
+    shared = BASELINE in map(network_of, demo.methods)
+    demo.pseudo(BASELINE, PLAIN, demo.split('trainaug' if shared else 'train'), out)
     evaluate_cams(demo, BASELINE, PLAIN)
     if crf_is_installed():
         demo.pseudo(BASELINE, PLAIN, demo.split('train'), out, '--refine', 'crf')
@@ -59,8 +61,7 @@ def method_lane(demo: Demo, method: str, baseline: Future) -> None:
         baseline.result()
     else:
         demo.train(name, config, f'load_from={demo.pretrained}')
-    demo.pseudo(name, config, demo.split('trainaug'), out)
-    if name != BASELINE:
+        demo.pseudo(name, config, demo.split('trainaug'), out)
         evaluate_cams(demo, name, config)
     chains = settings.chains(crf=crf_is_installed())
     walk = train_affinity(demo, method) if 'rw' in chains else ()
