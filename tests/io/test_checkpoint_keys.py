@@ -14,7 +14,7 @@ from wsss_mm.io.checkpoint_keys import (
     to_ours,
     to_reference,
 )
-from wsss_mm.io.checkpoint_layouts import DUPLICATES
+from wsss_mm.io.checkpoint_layouts import DROPPED, DUPLICATES
 from wsss_mm.models import backbones, decode_heads  # noqa: F401
 from wsss_mm.registry import MODELS
 
@@ -266,3 +266,33 @@ def test_module_prefix_goes_only_if_all_names_have_it():
 def test_an_unknown_layout_is_refused():
     with pytest.raises(ValueError, match="unknown layout 'vgg'; known are resnet38,"):
         to_ours({}, 'vgg')
+
+
+@pytest.mark.parametrize(
+    'layout',
+    [
+        *('torchvision_resnet18', 'torchvision_resnet101', 'torchvision_vgg16'),
+        *('torchvision_mobilenet_v2', 'mmpretrain_resnet18', 'mmpretrain_resnetv1c50'),
+        *('mmpretrain_resnest50', 'mmpretrain_vgg16', 'mmpretrain_mobilenet_v2'),
+    ],
+)
+def test_names_are_those_of_the_projects_that_release_them(layout):
+    project, name = layout.split('_', 1)
+    if project == 'torchvision':
+        models = pytest.importorskip('torchvision.models')
+        with torch.device('meta'):
+            found = shapes_of(getattr(models, name)())
+    else:
+        backbones = pytest.importorskip('mmpretrain.models.backbones')
+        kind, options = {
+            'resnet18': ('ResNet', dict(depth=18)),
+            'resnetv1c50': ('ResNetV1c', dict(depth=50)),
+            'resnest50': ('ResNeSt', dict(depth=50)),
+            'vgg16': ('VGG', dict(depth=16)),
+            'mobilenet_v2': ('MobileNetV2', {}),
+        }[name]
+        shapes = shapes_of(getattr(backbones, kind)(**options))
+        found = {f'backbone.{key}': shape for key, shape in shapes.items()}
+    dropped = tuple(DROPPED[layout])
+    kept = {key: shape for key, shape in found.items() if not key.startswith(dropped)}
+    assert kept == layout_shapes(layout)
