@@ -26,6 +26,13 @@ WORDS = {
     'pseudo_mask': 'pseudo masks',
     'segmentation': 'DeepLabV2 trained from the pseudo masks',
 }
+HEADINGS = {
+    'cam': 'CAM',
+    'crf': 'CRF',
+    'random_walk': 'random walk',
+    'pseudo_mask': 'pseudo masks',
+    'segmentation': 'DeepLabV2',
+}
 NOTES = [
     'The best threshold looks at ground truth and is shown to compare CAMs; everything '
     'below it has a fixed background.',
@@ -33,6 +40,12 @@ NOTES = [
     'ImageNet weights. SynthVOC figures compare methods under one small budget; they '
     'say nothing about VOC.',
 ]
+
+LEGEND = (
+    'mIoU in percent. CAM: at its best threshold, on train. CRF, random walk and pseudo '
+    'masks (both): refined CAMs, on train. DeepLabV2: trained from the pseudo masks, on '
+    'val.'
+)
 
 
 def figures(path: Path) -> dict[str, float]:
@@ -96,7 +109,7 @@ def rows_of_all(methods: dict[str, dict]) -> list[dict]:
             {
                 'method': METHODS[method].title,
                 **{
-                    WORDS[name]: stage['miou'] if stage else '-'
+                    HEADINGS[name]: stage['miou'] if stage else '-'
                     for name, stage in known.items()
                 },
                 '% of true masks': 100 * stages['segmentation']['miou'] / supervised,
@@ -105,7 +118,7 @@ def rows_of_all(methods: dict[str, dict]) -> list[dict]:
     blank = dict.fromkeys(rows[0], '-')
     last = {
         'method': 'true masks',
-        WORDS['segmentation']: supervised,
+        HEADINGS['segmentation']: supervised,
         '% of true masks': 100.0,
     }
     return [*rows, {**blank, **last}]
@@ -157,10 +170,11 @@ def report(demo: Demo, results: dict) -> None:
     if 'stages' in results:
         (method,) = demo.methods
         title = METHODS[method].title
-        rows = rows_of_one(method, results['stages'])
+        rows, notes = rows_of_one(method, results['stages']), NOTES
     else:
         title = f'{len(demo.methods)} methods'
         rows = rows_of_all(results['methods'])
+        notes = [*NOTES, LEGEND]
     networks = dict.fromkeys([BASELINE, *map(network_of, demo.methods)])
     write_report(
         demo.folder / 'report.html',
@@ -178,5 +192,5 @@ def report(demo: Demo, results: dict) -> None:
             'torch': torch.__version__,
             'machine': f'{platform.machine()}, {os.cpu_count()} CPUs',
         },
-        notes=NOTES,
+        notes=notes,
     )

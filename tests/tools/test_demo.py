@@ -81,9 +81,9 @@ def test_figures_of_several_methods(stages, told, finished):
     cam, seam, truth = told.rows_of_all(results['methods'])
     assert (cam['method'], seam['method']) == ('CAM', 'SEAM')
     # Plain CAM is the baseline's network; it has no walk.
-    assert cam['CAM, best threshold'] == 60
-    assert cam['CAM after the random walk'] == '-'
+    assert cam['CAM'] == 60
+    assert cam['random walk'] == '-'
     assert cam['% of true masks'] == pytest.approx(100 * 59 / 52)
     assert seam['pseudo masks'] == 56
-    assert truth['DeepLabV2 trained from the pseudo masks'] == 52
+    assert truth['DeepLabV2'] == 52
     assert set(cam) == set(seam) == set(truth)

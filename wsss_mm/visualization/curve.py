@@ -9,7 +9,10 @@ from wsss_mm.io.atomic import atomic_write
 
 Curve = Sequence[Mapping[str, float]]
 
-COLOURS = ('#0b6e99', '#c8501e', '#4b7f2f', '#7a4fa3')
+COLOURS = (
+    *('#0b6e99', '#c8501e', '#4b7f2f', '#7a4fa3'),
+    *('#1d2733', '#b08900', '#c2387a', '#4fa3a5'),
+)
 _WIDTH, _HEIGHT = 640.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 12.0, 12.0, 40.0
 
