@@ -42,9 +42,9 @@ NOTES = [
 ]
 
 LEGEND = (
-    'mIoU in percent. CAM: at its best threshold, on train. CRF, random walk and pseudo '
-    'masks (both): refined CAMs, on train. DeepLabV2: trained from the pseudo masks, on '
-    'val.'
+    'mIoU in percent. CAM: at its best threshold, on train. CRF, random walk and both '
+    '(pseudo masks): refined CAMs, on train. DeepLabV2: trained from the pseudo masks, '
+    'on val.'
 )
 
 
