@@ -259,7 +259,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with readable_errors():
         root = prepare(args)
         masks = sum(1 for _ in (root / MASKS).glob('*.png'))
-        print(f'{root} is ready: {COUNTS}, {masks} masks in {MASKS}')
+        images = ', '.join(f'{count} {name}' for name, count in COUNTS.items())
+        print(f'{root} is ready: {images}; {masks} masks in {MASKS}')
         if root.resolve() != OUT.resolve():
             print(f'the configs look in {OUT}: make that a link to it')
 

@@ -107,8 +107,9 @@ def decode_rle(
             f'the run lengths have {sum(runs)} pixels, but {height} x {width} (height '
             f'x width) are {height * width}'
         )
-    inside: npt.NDArray[np.bool_] = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(width, height).T
+    inside = np.arange(len(runs)) % 2 == 1
+    mask: npt.NDArray[np.bool_] = np.repeat(inside, runs).reshape(width, height).T
+    return mask
 
 
 def expand_counts(text: str) -> list[int]:
