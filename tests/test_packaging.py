@@ -142,18 +142,19 @@ def test_the_example_of_the_readme_builds(root, tmp_path):
     (table,) = re.findall(r'```csv\n(.+?)```', text, re.DOTALL)
     base = root / 'configs' / 'seam'
     (tmp_path / 'shelf.py').write_text(code.replace("'seam/", f"'{base.as_posix()}/"))
-    (tmp_path / 'images').mkdir()
     (tmp_path / 'tags.csv').write_text(table)
     for line in table.splitlines()[1:]:
-        image = Image.fromarray(np.zeros((40, 60, 3), np.uint8))
-        image.save(tmp_path / 'images' / f'{line.split(",")[0]}.jpg')
+        path = tmp_path / 'images' / line.split(',')[0]
+        path = path if path.suffix else path.with_suffix('.jpg')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path)
     cfg = Config.fromfile(str(tmp_path / 'shelf.py'))
     import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         dataset = DATASETS.build({**loader.dataset, 'data_root': str(tmp_path)})
         labels = [sample['data_samples'].image_labels.tolist() for sample in dataset]
-        assert labels == [[1, 0], [1, 1], [0, 0]]
+        assert labels == [[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 1]]
     assert 'seg_map_path' not in str(cfg.train_dataloader)
     assert cfg.model.decode_head.type == 'SEAMHead'
     assert len(dataset.metainfo['classes']) == cfg.model.decode_head.num_classes

@@ -101,7 +101,10 @@ def test_masks_are_no_concern_where_none_are_configured(root):
         (dict(split='nope'), 'list'),
         (dict(data_prefix=dict(img_path='nowhere')), 'folder'),
         (dict(tags='no.csv'), 'tags'),
-        (dict(metainfo=dict(classes=SynthVOCDataset.METAINFO['classes'][1:3])), 'classes'),
+        (
+            dict(metainfo=dict(classes=SynthVOCDataset.METAINFO['classes'][1:3])),
+            'classes',
+        ),
     ],
 )
 def test_nothing_to_read_is_a_problem_too(root, options, kind):

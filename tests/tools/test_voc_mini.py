@@ -51,6 +51,8 @@ def voc(tmp_path):
         Image.fromarray(mask).save(voc / f'{folder}/{name}.png')
         xml = '<annotation><object><name>dog</name></object></annotation>'
         (voc / f'Annotations/{name}.xml').write_text(xml)
+    # SBD's mask of an image that has VOC's own: not to be taken.
+    Image.new('L', (500, 375)).save(voc / 'SegmentationClassAug/a.png')
     return voc
 
 
