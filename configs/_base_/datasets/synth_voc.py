@@ -1,4 +1,5 @@
 # SynthVOC, made by tools/dataset_converters/make_synth_voc.py data/synth_voc.
+_base_ = ['./voc12.py']
 dataset_type = 'SynthVOCDataset'
 data_root = 'data/synth_voc'
 num_classes = 9  # with the background
@@ -15,60 +16,9 @@ train_pipeline = [
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWSSSInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='LoadEvaluationMask'),
-    dict(type='PackWSSSInputs'),
-]
-# An image and its mirror follow each other, scale by scale.
-tta_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [
-                dict(type='PILResize', scale_factor=scale)
-                for scale in (0.5, 1.0, 1.5, 2.0)
-            ],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='NormalizeFloat')],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
-        ],
-    ),
-]
-
-# Trained from tags alone: no masks are configured here.
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/trainaug.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=None),
-        tags='image_labels.csv',
-        pipeline=train_pipeline,
-    ),
+images = dict(
+    type=dataset_type, data_root=data_root, tags='image_labels.csv', tag_source='file'
 )
-# CAMs are scored on train. Without masks, set seg_map_path to None.
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        tags='image_labels.csv',
-        pipeline=test_pipeline,
-    ),
-)
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline, **images))
+val_dataloader = dict(dataset=images)
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='VOCIoUMetric'), dict(type='TagMAPMetric')]
-test_evaluator = val_evaluator

@@ -1,11 +1,9 @@
 # SynthVOC with pseudo masks to train on.
+_base_ = ['./voc12_seg.py']
 dataset_type = 'SynthVOCDataset'
 data_root = 'data/synth_voc'
 num_classes = 9  # with the background
 crop_size = (112, 112)
-# What tools/gen_pseudo.py wrote: an absolute path, or one below data_root. On the
-# command line: train_dataloader.dataset.data_prefix.seg_map_path=...
-pseudo_masks = 'pseudo_masks'
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -22,12 +20,6 @@ train_pipeline = [
     # Behind the normalisation: pads the image with the mean colour, the mask with 255.
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='LoadEvaluationMask'),
-    dict(type='PackWSSSInputs'),
 ]
 tta_pipeline = [
     dict(type='LoadRGBImage'),
@@ -50,35 +42,7 @@ tta_pipeline = [
         ],
     ),
 ]
-
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/trainaug.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=pseudo_masks),
-        tags=None,
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        tags=None,
-        pipeline=test_pipeline,
-    ),
-)
+images = dict(type=dataset_type, data_root=data_root)
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline, **images))
+val_dataloader = dict(dataset=images)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='VOCIoUMetric')
-test_evaluator = val_evaluator

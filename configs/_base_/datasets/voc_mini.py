@@ -1,7 +1,6 @@
 # A few hundred VOC images of 320 pixels, in the VOC layout with tags as CSV.
-dataset_type = 'VOCImageLabelDataset'
+_base_ = ['./voc12.py']
 data_root = 'data/voc_mini'
-num_classes = 21  # with the background
 crop_size = (224, 224)
 
 train_pipeline = [
@@ -14,62 +13,9 @@ train_pipeline = [
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWSSSInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='LoadEvaluationMask'),
-    dict(type='PackWSSSInputs'),
-]
-# An image and its mirror follow each other, scale by scale.
-tta_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [
-                dict(type='PILResize', scale_factor=scale)
-                for scale in (0.5, 1.0, 1.5, 2.0)
-            ],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='NormalizeFloat')],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
-        ],
-    ),
-]
-
-# Trained from tags alone: no masks are configured here.
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/trainaug.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=None),
-        tags='image_labels.csv',
-        tag_source='file',
-        pipeline=train_pipeline,
-    ),
-)
-# CAMs are scored on train. Without masks, set seg_map_path to None.
+images = dict(data_root=data_root, tags='image_labels.csv', tag_source='file')
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline, **images))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'),
-        tags='image_labels.csv',
-        tag_source='file',
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(data_prefix=dict(seg_map_path='SegmentationClassAug'), **images)
 )
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='VOCIoUMetric'), dict(type='TagMAPMetric')]
-test_evaluator = val_evaluator

@@ -1,14 +1,11 @@
 # voc_mini with the seed scores of its tags' classes, for the affinity stage.
-dataset_type = 'VOCImageLabelDataset'
+_base_ = ['./voc12_affinity.py']
 data_root = 'data/voc_mini'
-num_classes = 21  # with the background
 crop_size = (224, 224)
-# Where tools/gen_pseudo.py --seed-scores wrote the scores of the training images.
-seed_scores = 'work_dirs/seed_scores'
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
-    dict(type='LoadSeedScores', folder=seed_scores),
+    dict(type='LoadSeedScores', folder={{_base_.seed_scores}}),
     dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
     # Before the normalisation, so that the padding is black, as in AffinityNet's code.
     dict(type='RandomCropPad', crop_size=crop_size, img_pad=0),
@@ -17,41 +14,6 @@ train_pipeline = [
     dict(type='SeedFromScores', cell=8),
     dict(type='PackWSSSInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='PackWSSSInputs'),
-]
-
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/trainaug.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=None),
-        tags='image_labels.csv',
-        tag_source='file',
-        pipeline=train_pipeline,
-    ),
-)
-# The random walk takes its images from here; there is nothing to score.
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=None),
-        tags='image_labels.csv',
-        tag_source='file',
-        pipeline=test_pipeline,
-    ),
-)
-test_evaluator = []
+images = dict(data_root=data_root, tags='image_labels.csv', tag_source='file')
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline, **images))
+test_dataloader = dict(dataset=images)

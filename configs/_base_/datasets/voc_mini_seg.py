@@ -1,11 +1,7 @@
 # A few hundred VOC images of 320 pixels with pseudo masks to train on.
-dataset_type = 'VOCImageLabelDataset'
+_base_ = ['./voc12_seg.py']
 data_root = 'data/voc_mini'
-num_classes = 21  # with the background
 crop_size = (224, 224)
-# What tools/gen_pseudo.py wrote: an absolute path, or one below data_root. On the
-# command line: train_dataloader.dataset.data_prefix.seg_map_path=...
-pseudo_masks = 'pseudo_masks'
 
 train_pipeline = [
     dict(type='LoadRGBImage'),
@@ -22,12 +18,6 @@ train_pipeline = [
     # Behind the normalisation: pads the image with the mean colour, the mask with 255.
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='LoadEvaluationMask'),
-    dict(type='PackWSSSInputs'),
 ]
 tta_pipeline = [
     dict(type='LoadRGBImage'),
@@ -50,35 +40,9 @@ tta_pipeline = [
         ],
     ),
 ]
-
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/trainaug.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=pseudo_masks),
-        tags=None,
-        pipeline=train_pipeline,
-    ),
-)
+images = dict(data_root=data_root)
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline, **images))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'),
-        tags=None,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(data_prefix=dict(seg_map_path='SegmentationClassAug'), **images)
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='VOCIoUMetric')
-test_evaluator = val_evaluator
