@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.target and report.broken:
         report.section(f'{args.target} is not looked at before the environment works')
     elif args.target:
-        from wsss_mm.engine.launch import readable_errors
+        from wsss_mm.engine.command_line import readable_errors
 
         with readable_errors():
             check_target(args.target, report, workers=args.workers)

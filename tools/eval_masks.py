@@ -25,7 +25,7 @@ from wsss_mm.engine.background_threshold import (
     choose_from_files,
     threshold_option,
 )
-from wsss_mm.engine.launch import readable_errors
+from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.evaluation import (
     THRESHOLDS,
     class_table,

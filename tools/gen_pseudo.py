@@ -23,15 +23,13 @@ from wsss_mm.engine.background_threshold import (
     threshold_option,
     write_masks,
 )
-from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
-from wsss_mm.engine.launch import (
-    OptionsAction,
-    load_config,
-    load_weights,
-    prepare_launcher,
+from wsss_mm.engine.command_line import (
+    add_config_options,
+    parse_with_launcher,
     readable_errors,
-    start_from_nothing,
 )
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.engine.launch import load_config, prepare_launcher, start_from_nothing
 from wsss_mm.engine.refine import (
     SEED_FOLDER,
     AffinityNetwork,
@@ -45,6 +43,7 @@ from wsss_mm.engine.refine import (
     training_scores,
     with_affinity,
 )
+from wsss_mm.engine.weights import load_weights
 from wsss_mm.refinement import build_chain, refine_all, run_pool
 from wsss_mm.registry import DATASETS
 
@@ -74,12 +73,7 @@ def parse_args() -> argparse.Namespace:
         '--overwrite', action='store_true', help='redo images that are done'
     )
     parser.add_argument('--work-dir', help='folder of the log')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        help='override config values: key=value, nested keys as a.b=value',
-    )
+    add_config_options(parser)
     refinement = parser.add_argument_group('refinement')
     refinement.add_argument(
         '--refine',
@@ -113,13 +107,7 @@ def parse_args() -> argparse.Namespace:
         type=float,
         help='mark pixels as 255 whose best class leads by less than this',
     )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_with_launcher(parser)
 
 
 def test_dataset(cfg: Config) -> Any:

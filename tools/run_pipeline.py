@@ -11,12 +11,8 @@ from pathlib import Path
 from mmengine.config import Config
 
 from wsss_mm.engine.background_threshold import AUTO, threshold_option
-from wsss_mm.engine.launch import (
-    has_masks,
-    load_config,
-    parse_options,
-    readable_errors,
-)
+from wsss_mm.engine.command_line import parse_options, readable_errors
+from wsss_mm.engine.launch import has_masks, load_config
 from wsss_mm.engine.pipeline import (
     Stage,
     affinity_config,

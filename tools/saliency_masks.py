@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wsss_mm.datasets import SynthVOCDataset, VOCImageLabelDataset
 from wsss_mm.datasets.image_files import read_id_list
-from wsss_mm.engine.launch import readable_errors
+from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.functional import saliency_mask
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import save_mask

@@ -1,19 +1,21 @@
 """Evaluate a checkpoint on its config's test split."""
 
 import argparse
-import os
 
 from mmengine.runner import Runner
 
+from wsss_mm.engine.command_line import (
+    add_config_options,
+    parse_with_launcher,
+    readable_errors,
+)
 from wsss_mm.engine.launch import (
-    OptionsAction,
     drop_metrics_of_masks,
     load_config,
-    load_weights,
     prepare_launcher,
-    readable_errors,
     start_from_nothing,
 )
+from wsss_mm.engine.weights import load_weights
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,19 +28,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', help='folder for the predicted masks')
     parser.add_argument('--show-dir', help='folder for painted predictions')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        help='override config values: key=value, nested keys as a.b=value',
-    )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_config_options(parser)
+    return parse_with_launcher(parser)
 
 
 def main() -> None:

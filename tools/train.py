@@ -1,16 +1,18 @@
 """Train any stage: a CAM network or a segmenter, as its config says."""
 
 import argparse
-import os
 
 from mmengine.runner import Runner
 
+from wsss_mm.engine.command_line import (
+    add_config_options,
+    parse_with_launcher,
+    readable_errors,
+)
 from wsss_mm.engine.launch import (
-    OptionsAction,
     drop_metrics_of_masks,
     load_config,
     prepare_launcher,
-    readable_errors,
     start_from,
 )
 
@@ -25,19 +27,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--amp', action='store_true', help='train in automatic mixed precision'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        help='override config values: key=value, nested keys as a.b=value',
-    )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_config_options(parser)
+    return parse_with_launcher(parser)
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ from prettytable import PrettyTable
 from run_pipeline import images_of, masks_of
 
 from wsss_mm.engine.background_threshold import AUTO
-from wsss_mm.engine.launch import load_config, parse_options, readable_errors
+from wsss_mm.engine.command_line import parse_options, readable_errors
+from wsss_mm.engine.launch import load_config
 from wsss_mm.engine.metafile import Check, read_checks
 
 TOOLS = Path(__file__).resolve().parent

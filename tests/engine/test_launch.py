@@ -10,20 +10,16 @@ from mmengine.runner import Runner
 from torch import nn
 
 from wsss_mm.engine import launch
+from wsss_mm.engine.command_line import OptionsAction, parse_options, readable_errors
 from wsss_mm.engine.launch import (
-    OptionsAction,
     drop_metrics_of_masks,
     has_masks,
-    latest_weights,
     load_config,
-    load_weights,
-    parse_options,
     prepare_launcher,
-    read_state_dict,
-    readable_errors,
     start_from,
     start_from_nothing,
 )
+from wsss_mm.engine.weights import latest_weights, load_weights, read_state_dict
 from wsss_mm.registry import MODELS
 
 

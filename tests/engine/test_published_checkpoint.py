@@ -5,7 +5,7 @@ import os
 import torch
 from mmengine.runner import Runner
 
-from wsss_mm.engine.launch import latest_weights, read_state_dict
+from wsss_mm.engine.weights import latest_weights, read_state_dict
 
 PLAIN = (str, int, float, bool, type(None))
 

@@ -17,7 +17,7 @@ from wsss_mm.datasets import COCOImageLabelDataset
 from wsss_mm.datasets.coco import AnnotatedImage, draw_instances, read_instances
 from wsss_mm.datasets.parallel import map_ordered
 from wsss_mm.datasets.tags import in_class_order, write_tag_file
-from wsss_mm.engine.launch import readable_errors
+from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import save_mask
 

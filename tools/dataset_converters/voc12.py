@@ -27,7 +27,7 @@ from PIL import Image
 from wsss_mm.datasets import VOCImageLabelDataset
 from wsss_mm.datasets.image_files import read_id_list
 from wsss_mm.datasets.tags import tags_from_xml, write_tag_file
-from wsss_mm.engine.launch import readable_errors
+from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.io.archive import SourceFile, check_md5, find_files
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import save_mask

@@ -21,7 +21,7 @@ from wsss_mm.datasets.parallel import map_ordered
 from wsss_mm.datasets.tags import tags_from_xml, write_tag_file
 from wsss_mm.datasets.transforms.geometry import resize_bicubic, scaled_size
 from wsss_mm.datasets.transforms.loading import read_rgb
-from wsss_mm.engine.launch import readable_errors
+from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import load_mask, save_mask
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from wsss_mm.engine.launch import read_state_dict, readable_errors
+from wsss_mm.engine.command_line import readable_errors
+from wsss_mm.engine.weights import read_state_dict
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.checkpoint_keys import LAYOUTS
 from wsss_mm.io.released_file import (

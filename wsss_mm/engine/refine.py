@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from mmengine.utils import ProgressBar, import_modules_from_strings
 
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
-from wsss_mm.engine.launch import load_weights
+from wsss_mm.engine.weights import load_weights
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.score_file import save_scores
