@@ -5,7 +5,10 @@ _base_ = [
     '../_base_/refinement.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
+model = dict(
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+    test_cfg=dict(background_threshold=0.12),
+)
 # As SeeNet predicts: an image and its mirror, the stronger of the two.
 tta_model = dict(type='MaxCAMTTAModel')
 tta_pipeline = [
@@ -22,6 +25,7 @@ tta_pipeline = [
 ]
 # Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
 load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
-# Acts like the threshold of the masks on a single class.
-background = dict(alpha=12)
-training_scores = dict(low_alpha=6, high_alpha=24)
+# Higher than the threshold says: the walk flattens maps that are this uneven. With 12,
+# as the plain CAM's, the masks miss half of what they should cover (see README.md).
+background = dict(alpha=60)
+training_scores = dict(low_alpha=12, high_alpha=60)
