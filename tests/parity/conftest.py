@@ -22,6 +22,62 @@ def reference_weights():
     return module
 
 
+@pytest.fixture(scope='session')
+def converted(root, tmp_path_factory):
+    """Write a file, convert it by the tool and give our tensors."""
+    import torch
+
+    path = root / 'tools' / 'model_converters' / 'convert.py'
+    spec = importlib.util.spec_from_file_location('convert', path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    folder = tmp_path_factory.mktemp('converted')
+
+    def convert(write):
+        source, target = folder / 'released', folder / 'ours.pth'
+        try:
+            write(source)
+            tool.main([str(source), str(target)])
+            return torch.load(target, weights_only=True)['state_dict']
+        finally:
+            # The networks are large, and pytest keeps its folders.
+            source.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+
+    return convert
+
+
+@pytest.fixture(scope='session')
+def build_config(root):
+    """Build a config's network, with some settings of its head changed."""
+    from mmengine.config import Config
+
+    import wsss_mm.models  # noqa: F401
+    from wsss_mm.registry import MODELS
+
+    def build(name, **head):
+        config = Config.fromfile(root / 'configs' / name)
+        config.model.decode_head.update(head)
+        return MODELS.build(config.model)
+
+    return build
+
+
+@pytest.fixture(scope='session')
+def network(build_config, reference_weights, converted):
+    """Build the network of a vector ``net_*`` with weights from a converted file."""
+    import torch
+
+    def build(stem):
+        config, layout = reference_weights.NETWORKS[stem]
+        model = build_config(config)
+        released = reference_weights.released_state(layout)
+        model.load_state_dict(converted(lambda path: torch.save(released, path)))
+        return model.eval()
+
+    return build
+
+
 @pytest.fixture
 def assert_maps():
     """Compare maps to the tolerance that the golden vectors promise."""

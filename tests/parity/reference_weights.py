@@ -4,11 +4,51 @@ Load it through the fixture ``reference_weights``: tests are no package.
 """
 
 import zlib
+from functools import cache
 
 import numpy as np
 import torch
 
 from wsss_mm.io.checkpoint_keys import layout_shapes, to_ours
+from wsss_mm.io.checkpoint_layouts import DUPLICATES
+
+# Config and released layout of the networks of the vectors ``net_*``.
+NETWORKS = {
+    'net_seam_72x96': ('seam/seam_r38_voc.py', 'resnet38_seam'),
+    'net_psa_resnet38_cls_72x96': (
+        'affinitynet/affinitynet_r38_voc.py',
+        'resnet38_psa_cls',
+    ),
+    'net_psa_resnet38_aff_104x120': (
+        'affinitynet/affinitynet_r38_voc_affinity.py',
+        'resnet38_psa_aff',
+    ),
+    'net_psa_vgg16_cls_72x96': (
+        'affinitynet/affinitynet_vgg16_voc.py',
+        'vgg16_psa_cls',
+    ),
+    'net_psa_vgg16_aff_104x120': (
+        'affinitynet/affinitynet_vgg16_voc_affinity.py',
+        'vgg16_psa_aff',
+    ),
+    'net_puzzle_resnet50_96x128': (
+        'puzzle_cam/puzzle_cam_r50_voc.py',
+        'puzzle_resnet50',
+    ),
+    'net_puzzle_resnest50_96x128': (
+        'puzzle_cam/puzzle_cam_resnest50_voc.py',
+        'puzzle_resnest50',
+    ),
+    'net_puzzle_resnest101_96x128': (
+        'puzzle_cam/puzzle_cam_resnest101_voc.py',
+        'puzzle_resnest101',
+    ),
+    'net_puzzle_affnet_r50_96x128': (
+        'puzzle_cam/puzzle_cam_r50_voc_affinity.py',
+        'puzzle_affnet_r50',
+    ),
+    'net_irn_r50cam_97x129': ('cam/cam_r50_voc.py', 'irn_resnet50'),
+}
 
 
 def fill_a(key, shape):
@@ -40,6 +80,13 @@ def fill_b(key, shape):
 FILLS = {'a': fill_a, 'b': fill_b}
 
 
+@cache
+def filled(name, shape, rule):
+    """One tensor; the networks share backbones, which take seconds to fill."""
+    values = np.asarray(FILLS[rule](name, shape), dtype=np.float32)
+    return torch.from_numpy(values)
+
+
 def reference_state(layout, *, rule, classes):
     """A state dict as the released code would save it, without counters."""
     state = {}
@@ -51,9 +98,23 @@ def reference_state(layout, *, rule, classes):
         # backbone.
         short = key.removeprefix('model.').removeprefix('resnet50.')
         name = short if rule == 'a' else key
-        values = np.asarray(FILLS[rule](name, known), dtype=np.float32)
-        state[key] = torch.from_numpy(values)
+        state[key] = filled(name, known, rule)
     return state
+
+
+def released_state(layout):
+    """All that the released code would save of a network vector's network."""
+    classes = 21 if layout == 'resnet38_seam' else 20
+    state = reference_state(layout, rule='a', classes=classes)
+    copies = {
+        copy + key.removeprefix(original): tensor
+        for copy, original in DUPLICATES.get(layout, {}).items()
+        for key, tensor in state.items()
+        if key.startswith(original)
+    }
+    if 'affnet' in layout:
+        copies['path_indices_0'] = torch.zeros(4, 99, dtype=torch.int64)
+    return {**state, **copies}
 
 
 def load_filled(model, layout, *, rule, classes):

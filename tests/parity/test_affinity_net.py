@@ -2,47 +2,8 @@
 
 import pytest
 import torch
-from torch import nn
 
-import wsss_mm.models  # noqa: F401
 from wsss_mm.functional import complete_pairs, edge_affinity, path_groups, psa_pairs
-from wsss_mm.registry import MODELS
-
-BACKBONES = {
-    'resnet38_psa_aff': dict(type='ResNet38d'),
-    'vgg16_psa_aff': dict(type='VGG16WSSS', fc6_dilation=4),
-    'puzzle_affnet_r50': dict(
-        type='ResNetStem',
-        depth=50,
-        strides=(1, 2, 2, 1),
-        dilations=(1, 1, 1, 1),
-        norm_eval=True,
-        style='pytorch',
-    ),
-}
-HEADS = {
-    'resnet38_psa_aff': dict(type='AffinityHead'),
-    'vgg16_psa_aff': dict(
-        type='AffinityHead',
-        in_channels=(512, 512, 1024),
-        in_indices=(0, 1, 2),
-        norm_groups=(8, 16, 32),
-    ),
-    'puzzle_affnet_r50': dict(type='EdgeHead'),
-}
-
-
-def build(layout, reference_weights, *, rule, **changes):
-    model = MODELS.build(
-        dict(
-            type='AffinityNet',
-            data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
-            backbone=BACKBONES[layout],
-            decode_head={**HEADS[layout], **changes},
-        )
-    )
-    model = reference_weights.load_filled(model, layout, rule=rule, classes=20)
-    return model.eval()
 
 
 def dense(affinity, offsets):
@@ -56,10 +17,10 @@ def dense(affinity, offsets):
     return matrix
 
 
-@pytest.mark.parametrize('network', ['resnet38', 'vgg16'])
-def test_affinities(network, reference_weights, golden, assert_maps):
-    recorded = golden(f'net_psa_{network}_aff_104x120')
-    model = build(f'{network}_psa_aff', reference_weights, rule='a')
+@pytest.mark.parametrize('backbone', ['resnet38', 'vgg16'])
+def test_affinities(backbone, network, reference_weights, golden, assert_maps):
+    recorded = golden(f'net_psa_{backbone}_aff_104x120')
+    model = network(f'net_psa_{backbone}_aff_104x120')
     image = reference_weights.network_input(1, 104, 120)
     with torch.no_grad():
         found = model.decode_head.affinity(model.extract_feat(image))[0]
@@ -68,25 +29,20 @@ def test_affinities(network, reference_weights, golden, assert_maps):
     assert_maps(dense(found, model.offsets), recorded['dense'])
 
 
-def test_vgg16_classifier(reference_weights, golden, assert_maps):
+def test_vgg16_classifier(network, reference_weights, golden, assert_maps):
     recorded = golden('net_psa_vgg16_cls_72x96')
-    model = nn.Module()
-    model.backbone = MODELS.build(dict(type='VGG16WSSS', fc6_dilation=1))
-    model.decode_head = MODELS.build(
-        dict(type='SqrtCAMHead', in_channels=1024, num_classes=21)
-    )
-    reference_weights.load_filled(model, 'vgg16_psa_cls', rule='a', classes=20).eval()
+    model = network('net_psa_vgg16_cls_72x96')
     with torch.no_grad():
-        features = model.backbone(reference_weights.network_input(1, 72, 96))
+        features = model.extract_feat(reference_weights.network_input(1, 72, 96))
         cam, logits = model.decode_head.predict(features, (72, 96))
     assert_maps(logits, recorded['logit'])
     # The root blows up rounding near 0, so its argument is compared.
     assert_maps(cam.square(), recorded['cam'] ** 2)
 
 
-def test_edges(reference_weights, golden, assert_maps):
+def test_edges(network, reference_weights, golden, assert_maps):
     recorded = golden('net_puzzle_affnet_r50_96x128')
-    model = build('puzzle_affnet_r50', reference_weights, rule='a')
+    model = network('net_puzzle_affnet_r50_96x128')
     image = reference_weights.network_input(1, 96, 128)
     with torch.no_grad():
         edge = model(image)
@@ -108,10 +64,12 @@ def test_edges(reference_weights, golden, assert_maps):
     ],
 )
 def test_image_to_affinities(
-    stem, pairs, offsets, reference_weights, golden, assert_maps
+    stem, pairs, offsets, build_config, reference_weights, golden, assert_maps
 ):
     recorded = golden(stem)
-    model = build('resnet38_psa_aff', reference_weights, rule='b', pairs=pairs)
+    model = build_config('affinitynet/affinitynet_r38_voc_affinity.py', pairs=pairs)
+    reference_weights.load_filled(model, 'resnet38_psa_aff', rule='b', classes=20)
+    model.eval()
     model.decode_head.fuse.weight.data *= float(recorded['f9_scale'])
     image = torch.from_numpy(recorded['input'])
     with torch.no_grad():

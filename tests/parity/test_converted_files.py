@@ -1,54 +1,51 @@
 """Files in released layouts, converted, give the recorded numbers."""
 
-import importlib.util
 import struct
 
 import pytest
 import torch
-from mmengine.config import Config
-from torch import nn
 
-import wsss_mm.models  # noqa: F401
 from wsss_mm.io.backbone_layouts import BACKBONE_TABLES
-from wsss_mm.io.checkpoint_keys import to_ours
-from wsss_mm.io.checkpoint_layouts import DUPLICATES
-from wsss_mm.registry import MODELS
+from wsss_mm.io.checkpoint_keys import layout_shapes, to_ours
 
 
-@pytest.fixture(scope='module')
-def converted(root, tmp_path_factory):
-    """Write a file, convert it by the tool and give our tensors."""
-    path = root / 'tools' / 'model_converters' / 'convert.py'
-    spec = importlib.util.spec_from_file_location('convert', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    folder = tmp_path_factory.mktemp('converted')
-
-    def convert(write):
-        source, target = folder / 'released', folder / 'ours.pth'
-        try:
-            write(source)
-            tool.main([str(source), str(target)])
-            return torch.load(target, weights_only=True)['state_dict']
-        finally:
-            # The networks are large, and pytest keeps its folders.
-            source.unlink(missing_ok=True)
-            target.unlink(missing_ok=True)
-
-    return convert
+def test_every_network_vector_is_met_through_a_converted_file(
+    shared, reference_weights
+):
+    # The other tests of this folder take their networks from the same table.
+    recorded = {path.stem for path in shared.glob('golden/net_*.npz')}
+    assert recorded == set(reference_weights.NETWORKS)
 
 
-def network(backbone, **heads):
-    model = nn.Module()
-    model.backbone = MODELS.build(backbone)
-    for name, config in heads.items():
-        setattr(model, name, MODELS.build(config))
-    return model.eval()
+def without_counters(state):
+    return {k: v for k, v in state.items() if not k.endswith('num_batches_tracked')}
 
 
-def load(model, state):
-    model.load_state_dict(state)
-    return model
+def check_weights(converted, expected):
+    """Compare with weights that meet the recorded numbers in the other tests."""
+    found = without_counters(converted)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+
+
+def backbone_of(layout, reference_weights):
+    """A network's backbone by our name, and by its released one."""
+    state = reference_weights.reference_state(layout, rule='a', classes=20)
+    ours = to_ours(state, layout)
+    released = {
+        theirs: state[theirs]
+        for theirs, mine in zip(state, ours)
+        if mine.startswith('backbone.')
+    }
+    return {k: v for k, v in ours.items() if k.startswith('backbone.')}, released
+
+
+@pytest.mark.parametrize('backbone', ['resnet50', 'resnest50', 'resnest101'])
+def test_published_backbones(backbone, converted, reference_weights):
+    expected, released = backbone_of(f'puzzle_{backbone}', reference_weights)
+    state = {key.removeprefix('model.'): tensor for key, tensor in released.items()}
+    state |= {'fc.weight': torch.ones(1000, 2048), 'fc.bias': torch.ones(1000)}
+    check_weights(converted(lambda path: torch.save(state, path)), expected)
 
 
 def write_params(path, state):
@@ -56,47 +53,24 @@ def write_params(path, state):
     names = {
         ours: name for name, (ours, _) in BACKBONE_TABLES['mxnet_resnet38'].items()
     }
-    ours = to_ours({k: v for k, v in state.items() if k != 'fc8.weight'}, 'resnet38')
     with open(path, 'wb') as file:
-        file.write(struct.pack('<QQQ', 0x112, 0, len(ours)))
-        for i, tensor in enumerate(ours.values()):
+        file.write(struct.pack('<QQQ', 0x112, 0, len(state)))
+        for i, tensor in enumerate(state.values()):
             head, size = [('', 'I'), ('I', 'q'), ('Ii', 'q')][i % 3]
             words = [(), (0xF993FAC8,), (0xF993FAC9, 0)][i % 3]
             shape = struct.pack(f'<{tensor.ndim}{size}', *tensor.shape)
             file.write(struct.pack(f'<{head}I', *words, tensor.ndim) + shape)
             file.write(struct.pack('<iii', 1, 0, 0))
             file.write(tensor.numpy().tobytes())
-        file.write(struct.pack('<Q', len(ours)))
-        for key in ours:
-            name = names[key].encode()
+        file.write(struct.pack('<Q', len(state)))
+        for key in state:
+            name = names[f'backbone.{key}'].encode()
             file.write(struct.pack('<Q', len(name)) + name)
 
 
-def test_mxnet_file_of_resnet38(converted, reference_weights, golden, assert_maps):
-    recorded = golden('net_psa_resnet38_cls_72x96')
-    state = reference_weights.reference_state('resnet38_psa_cls', rule='a', classes=20)
-    ours = converted(lambda path: write_params(path, state))
-    ours['decode_head.classifier.weight'] = state['fc8.weight']
-    head = dict(type='CAMHead', in_channels=4096, num_classes=21)
-    model = load(network(dict(type='ResNet38d'), decode_head=head), ours)
-    with torch.no_grad():
-        conv6 = model.backbone(reference_weights.network_input(1, 72, 96))[-1]
-        cam = model.decode_head.classifier(conv6)
-    assert_maps(cam.mean(dim=(2, 3)), recorded['logit'])
-    assert_maps(cam.relu(), recorded['cam'])
-
-
-def test_seam_checkpoint(converted, reference_weights, golden, assert_maps, root):
-    recorded = golden('net_seam_72x96')
-    state = reference_weights.reference_state('resnet38_seam', rule='a', classes=21)
-    ours = converted(lambda path: torch.save(state, path))
-    config = Config.fromfile(root / 'configs/_base_/models/seam_r38.py').model
-    config.decode_head.num_classes = 21
-    model = load(MODELS.build(config), ours).eval()
-    with torch.no_grad():
-        features = model.extract_feat(reference_weights.network_input(1, 72, 96))
-        refined, _ = model.decode_head.predict(features, (72, 96))
-    assert_maps(refined, recorded['cam_rv'][:, 1:])
+def test_mxnet_file_of_resnet38(converted, reference_weights):
+    expected, released = backbone_of('resnet38_psa_cls', reference_weights)
+    check_weights(converted(lambda path: write_params(path, released)), expected)
 
 
 def varint(value):
@@ -121,41 +95,39 @@ def write_caffemodel(path, state):
             file.write(message(100, body))
 
 
-def test_caffemodel_of_vgg16(converted, reference_weights, golden, assert_maps):
-    recorded = golden('net_psa_vgg16_cls_72x96')
-    state = reference_weights.reference_state('vgg16_psa_cls', rule='a', classes=20)
-    fc8 = state.pop('fc8.weight')
-    ours = converted(lambda path: write_caffemodel(path, state))
-    ours['decode_head.classifier.weight'] = fc8
-    head = dict(type='SqrtCAMHead', in_channels=1024, num_classes=21)
-    backbone = dict(type='VGG16WSSS', fc6_dilation=1)
-    model = load(network(backbone, decode_head=head), ours)
-    with torch.no_grad():
-        features = model.backbone(reference_weights.network_input(1, 72, 96))
-        cam, logits = model.decode_head.predict(features, (72, 96))
-    assert_maps(logits, recorded['logit'])
-    assert_maps(cam.square(), recorded['cam'] ** 2)
+def test_caffemodel_of_vgg16(converted, reference_weights):
+    expected, released = backbone_of('vgg16_psa_cls', reference_weights)
+    check_weights(converted(lambda path: write_caffemodel(path, released)), expected)
 
 
 @pytest.mark.parametrize(
-    'layout',
-    ['vgg16_psa_aff', 'puzzle_resnest50', 'puzzle_affnet_r50', 'irn_resnet50'],
+    ('layout', 'config'),
+    [
+        ('seam_deeplabv1', 'seam/seam_r38_voc_deeplabv1.py'),
+        ('seenet_vgg16', 'seenet/seenet_vgg16_voc.py'),
+        ('puzzle_resnest269', 'puzzle_cam/puzzle_cam_resnest269_voc.py'),
+        (
+            'puzzle_affnet_resnest101',
+            'puzzle_cam/puzzle_cam_resnest101_voc_affinity.py',
+        ),
+        (
+            'puzzle_deeplabv3plus_resnest101',
+            'puzzle_cam/puzzle_cam_resnest101_voc_deeplabv3plus.py',
+        ),
+    ],
 )
-def test_the_other_files_give_the_weights_that_meet_their_numbers(
-    layout, converted, reference_weights
+def test_networks_without_recorded_numbers_load_whole(
+    layout, config, converted, build_config
 ):
-    # The other tests of this folder load these very tensors and compare the outputs.
-    state = reference_weights.reference_state(layout, rule='a', classes=20)
-    copies = {
-        copy + key.removeprefix(original): tensor
-        for copy, original in DUPLICATES.get(layout, {}).items()
-        for key, tensor in state.items()
-        if key.startswith(original)
+    classes = 21 if 'deeplab' in layout else 20
+    state = {
+        key: torch.full((), float(i)).expand([classes if n is None else n for n in s])
+        for i, (key, s) in enumerate(layout_shapes(layout).items())
     }
-    if layout == 'puzzle_affnet_r50':
-        copies['path_indices_0'] = torch.zeros(4, 99, dtype=torch.int64)
-    found = converted(lambda path: torch.save({**state, **copies}, path))
-    counters = {key for key in found if key.endswith('num_batches_tracked')}
-    expected = to_ours(state, layout)
-    assert found.keys() - counters == expected.keys()
-    assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+    if layout == 'seenet_vgg16':
+        ours = converted(lambda path: write_caffemodel(path, state))
+    else:
+        ours = converted(lambda path: torch.save(state, path))
+    with torch.device('meta'):
+        model = build_config(config)
+    model.load_state_dict(ours, assign=True)

@@ -17,21 +17,12 @@ STD = np.array([0.229, 0.224, 0.225])
 
 
 @pytest.fixture(scope='module')
-def untrained(root):
-    config = Config.fromfile(root / 'configs/_base_/models/seam_r38.py')
-    config.model.decode_head.num_classes = 21
-    model = MODELS.build(config.model)
+def by_rule_a(network):
+    model = network('net_seam_72x96')
     for module in model.modules():
         if isinstance(module, nn.Dropout2d):
             module.p = 0.0
-    return config, model
-
-
-@pytest.fixture(scope='module')
-def by_rule_a(untrained, reference_weights):
-    model = untrained[1]
-    reference_weights.load_filled(model, 'resnet38_seam', rule='a', classes=21)
-    return model.eval()
+    return model
 
 
 @pytest.fixture(scope='module')
@@ -73,10 +64,10 @@ class TestNetwork:
 
 # From here on rule B: the fixtures above must not be used any more.
 @pytest.fixture(scope='module')
-def by_rule_b(untrained, reference_weights):
-    model = untrained[1]
-    reference_weights.load_filled(model, 'resnet38_seam', rule='b', classes=21)
-    return model
+def by_rule_b(by_rule_a, reference_weights):
+    return reference_weights.load_filled(
+        by_rule_a, 'resnet38_seam', rule='b', classes=21
+    )
 
 
 @pytest.fixture(scope='module')
@@ -188,9 +179,9 @@ def views(image, label):
 
 
 class TestInference:
-    def test_eight_passes(self, untrained, by_rule_b, golden, assert_maps):
+    def test_eight_passes(self, root, by_rule_b, golden, assert_maps):
         recorded = golden('e2e_seam_infer')
-        config = untrained[0]
+        config = Config.fromfile(root / 'configs/seam/seam_r38_voc.py')
         by_rule_b.eval()
         tta = MODELS.build({**config.tta_model, 'module': by_rule_b})
         with torch.no_grad():
