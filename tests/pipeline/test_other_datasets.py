@@ -15,6 +15,7 @@ from mmengine.config import Config
 from PIL import Image, ImageDraw
 
 from wsss_mm.datasets import COCOImageLabelDataset
+from wsss_mm.engine import pipeline
 from wsss_mm.io.mask_file import load_mask, save_mask
 
 QUICK = (
@@ -28,6 +29,13 @@ QUICK = (
     ),
 )
 THIN = {'stem_channels': 4, 'base_channels': 4, 'init_cfg': None}
+
+
+OWN = (
+    *QUICK,
+    *(f'model.backbone.{key}={value}' for key, value in THIN.items()),
+    'model.decode_head.in_channels=32',
+)
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def miou(found, truth, num_classes):
 
 def make_masks(tool, config, out, options):
     tool('train.py', config, '--work-dir', out / 'cam', '--cfg-options', *options)
-    arguments = ('gen_pseudo.py', config, out / 'cam/iter_2.pth', '--out', out)
+    arguments = ('gen_pseudo.py', config, out / 'cam', '--out', out)
     tool(*arguments, '--single-scale', '--threshold', '0.4', '--cfg-options', *options)
     return masks_of(out / 'masks')
 
@@ -96,9 +104,15 @@ IMAGES = {
 }
 
 
+SMALL = {
+    'seam/seam_r38_voc.py': 'cam/cam_r18_synth.py',
+    'seam/seam_r38_voc_deeplabv1.py': 'cam/cam_r18_synth_deeplabv2.py',
+}
+
+
 @pytest.fixture
 def shelf(root, tmp_path, monkeypatch):
-    """The folder of the README's example, and its config on a small network."""
+    """The folder of the README's example, and its configs on small networks."""
     folder = tmp_path / 'data/shelf'
     rows = ['image_id,labels']
     for number, (name, tags) in enumerate(IMAGES.items()):
@@ -118,26 +132,23 @@ def shelf(root, tmp_path, monkeypatch):
         rows.append(f'"{shown}",{" ".join(tags)}')
     (folder / 'tags.csv').write_text('\n'.join(rows) + '\n', encoding='utf-8')
     (folder / 'masked.txt').write_text('\n'.join([*IMAGES][1:]), encoding='utf-8')
-    example = re.search(
-        r'```python\n(# configs/shelf\.py\n.*?)```',
+    examples = re.findall(
+        r'```python\n(# configs/(shelf\w*\.py)\n.*?)```',
         (root / 'README.md').read_text(),
-        re.S,
+        re.DOTALL,
     )
-    given = "_base_ = ['seam/seam_r38_voc.py']"
-    assert given in example[1]
-    small = f'_base_ = [{str(root / "configs/cam/cam_r18_synth.py")!r}]'
-    (tmp_path / 'shelf.py').write_text(example[1].replace(given, small))
+    assert len(examples) == 3
+    for text, name in examples:
+        for given, small in SMALL.items():
+            text = text.replace(f"'{given}'", repr(str(root / 'configs' / small)))
+        assert 'r38' not in text
+        (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_an_own_folder(tool, shelf):
-    options = (
-        *QUICK,
-        *(f'model.backbone.{key}={value}' for key, value in THIN.items()),
-        'model.decode_head.in_channels=32',
-    )
-    found = make_masks(tool, 'shelf.py', shelf / 'out', options)
+    found = make_masks(tool, 'shelf.py', shelf / 'out', OWN)
     tags = {name.rpartition('.')[0]: names for name, names in IMAGES.items()}
     sizes = {name: (56 + 4 * number, 72) for number, name in enumerate(tags)}
     check_masks(found, tags, sizes, SHELF)
@@ -153,6 +164,42 @@ def test_an_own_folder(tool, shelf):
     truth = masks_of(data / 'masks')
     assert figures['images'] == len(truth) == 4
     assert figures['mIoU'] == pytest.approx(miou(found, truth, 4), abs=0.01)
+
+
+def test_from_an_own_folder_to_a_segmenter(tool, shelf, monkeypatch):
+    """The README's commands, with PAMR in the place of dense CRF."""
+    stages = []
+
+    def run_here(stage, folder):
+        stages.append(stage.name)
+        tool(*stage.command)
+        return 0.0
+
+    monkeypatch.setattr(pipeline, 'run_stage', run_here)
+    work = shelf / 'work_dirs/shelf'
+    work.mkdir(parents=True)
+    tool(
+        *('run_pipeline.py', 'shelf.py', '--refine', 'pamr', '--workers', 0),
+        *('--cfg-options', *OWN, '--segmenter-options', *OWN),
+    )
+    assert stages == [
+        *('train_cam', 'gen_pseudo', 'refine_pamr', 'train_segmenter'),
+        'test_segmenter',
+    ]
+    names = {name.rpartition('.')[0] for name in IMAGES}
+    for folder in ('masks', 'masks_pamr', 'predictions/masks'):
+        assert set(masks_of(work / folder)) == names
+    # Images that have no tags.
+    Image.new('RGB', (60, 50)).save(shelf / 'data/shelf/images/new one.png')
+    (shelf / 'data/shelf/new.txt').write_text('new one\n')
+    data = 'test_dataloader.dataset'
+    tool(
+        *('test.py', 'shelf_deeplabv1.py', work / 'segmenter', '--out', work / 'new'),
+        *('--cfg-options', f'{data}.tags=None', f'{data}.ann_file=new.txt', *OWN),
+    )
+    assert {
+        name: mask.shape for name, mask in masks_of(work / 'new/masks').items()
+    } == {'new one': (50, 60)}
 
 
 def coco_file(split, numbers):
