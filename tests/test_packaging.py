@@ -138,10 +138,11 @@ def test_the_example_of_the_readme_builds(root, tmp_path):
     from wsss_mm.registry import DATASETS, METRICS
 
     text = (root / 'README.md').read_text()
-    (code,) = re.findall(r'```python\n(.+?)```', text, re.DOTALL)
+    examples = re.findall(r'```python\n(# configs/(\w+\.py)\n.+?)```', text, re.DOTALL)
     (table,) = re.findall(r'```csv\n(.+?)```', text, re.DOTALL)
     base = root / 'configs' / 'seam'
-    (tmp_path / 'shelf.py').write_text(code.replace("'seam/", f"'{base.as_posix()}/"))
+    for code, name in examples:
+        (tmp_path / name).write_text(code.replace("'seam/", f"'{base.as_posix()}/"))
     (tmp_path / 'tags.csv').write_text(table)
     for line in table.splitlines()[1:]:
         path = tmp_path / 'images' / line.split(',')[0]
@@ -160,6 +161,10 @@ def test_the_example_of_the_readme_builds(root, tmp_path):
     assert len(dataset.metainfo['classes']) == cfg.model.decode_head.num_classes
     for metric in cfg.val_evaluator:
         METRICS.build(metric)
+    segmenter = Config.fromfile(str(tmp_path / 'shelf_deeplabv1.py'))
+    assert segmenter.train_dataloader.dataset.type == 'ImageLabelDataset'
+    assert segmenter.model.decode_head.type == 'DeepLabV1Head'
+    assert segmenter.model.decode_head.num_classes == len(dataset.metainfo['classes'])
 
 
 def run_make(root, *args, path=None):
