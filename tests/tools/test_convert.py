@@ -91,14 +91,14 @@ def test_a_bad_file_ends_with_a_message_and_writes_nothing(
 
 
 def write_params(path, arrays):
-    """Write an MXNet file of the oldest kind: bytes, the first of each array given."""
+    """Write an MXNet file of the oldest kind: halves, the first of each array given."""
     with open(path, 'wb') as file:
         file.write(struct.pack('<QQQ', 0x112, 0, len(arrays)))
         for first, shape in arrays.values():
             file.write(struct.pack(f'<{len(shape) + 1}I', len(shape), *shape))
-            file.write(struct.pack('<iiiB', 1, 0, 3, first))
+            file.write(struct.pack('<iiie', 1, 0, 2, first))
             # The rest are zeros that take no space on the disk.
-            file.seek(math.prod(shape) - 1, 1)
+            file.seek(2 * math.prod(shape) - 2, 1)
         file.write(struct.pack('<Q', len(arrays)))
         for name in arrays:
             file.write(struct.pack('<Q', len(name)) + name.encode())
@@ -214,7 +214,7 @@ def test_a_cut_file_names_the_array_and_the_byte(tool, tmp_path, capsys):
         tool.main([str(tmp_path / 'cut.params'), str(tmp_path / 'ours.pth')])
     assert error.value.code == 2
     assert (
-        'cut.params: byte 56: array 0 of 1, shape (64, 3, 3, 3), type uint8 needs '
-        '1728 bytes, but 444 are left'
+        'cut.params: byte 56: array 0 of 1, shape (64, 3, 3, 3), type float16 '
+        'needs 3456 bytes, but 444 are left'
     ) in capsys.readouterr().err
     assert not (tmp_path / 'ours.pth').exists()

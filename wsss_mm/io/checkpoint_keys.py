@@ -16,6 +16,9 @@ from wsss_mm.io.checkpoint_shapes import COUNTER, Shape
 
 State = dict[str, Tensor]
 
+# A forged number must not fill the memory.
+MOST_CLASSES = 10_000
+
 
 def layout_shapes(layout: str) -> dict[str, Shape]:
     """Return every tensor name of a released layout with its shape.
@@ -161,6 +164,12 @@ def detect_layout(
         misfits[layout] = (wanted - found, unknown)
     fitting = [layout for layout, wrong in misfits.items() if not any(wrong)]
     if not fitting:
+        for layout in LAYOUTS:
+            if found == _our_names(layout):
+                raise ValueError(
+                    f'these are already names of our models (the layout {layout!r}); '
+                    'load the file as it is'
+                )
         nearest = sorted(layouts, key=lambda layout: sum(map(len, misfits[layout])))
         raise ValueError(
             'the tensor names fit no known layout. Nearest are: '
@@ -192,6 +201,12 @@ def _names(layout: str) -> frozenset[str]:
     return frozenset(key for key in TABLES[layout] if not key.endswith(COUNTER))
 
 
+@cache
+def _our_names(layout: str) -> frozenset[str]:
+    table = TABLES[layout].values()
+    return frozenset(ours for ours, _ in table if not ours.endswith(COUNTER))
+
+
 def _rename(
     state_dict: Mapping[str, Tensor], names: Mapping[str, str], where: str
 ) -> State:
@@ -218,20 +233,39 @@ def check_shapes(state: Mapping[str, Tensor], layout: str) -> None:
     """Compare a released checkpoint with its layout.
 
     Raises:
-        ValueError: If a tensor, counters aside, is missing or of another shape.
+        ValueError: If a tensor, counters aside, is missing or of another shape, or
+            two are for different numbers of classes.
     """
     shapes = layout_shapes(layout)
     missing = [key for key in shapes if key not in state and not key.endswith(COUNTER)]
     if missing:
         raise ValueError(f'tensors of the layout {layout!r} missing: {listed(missing)}')
-    for key, tensor in state.items():
-        wanted = shapes.get(key)
-        if wanted is not None and not _fits(tuple(tensor.shape), wanted):
+    for key, wanted in shapes.items():
+        shape = tuple(state[key].shape) if key in state else wanted
+        if not _fits(shape, wanted):
             shown = tuple('classes' if n is None else n for n in wanted)
-            raise ValueError(f'{key} has shape {tuple(tensor.shape)}, expected {shown}')
+            raise ValueError(f'{key} has shape {shape}, expected {shown}')
+    _check_classes(state, shapes)
 
 
-def _fits(shape: tuple[int, ...], wanted: Shape) -> bool:
+def _check_classes(state: Mapping[str, Tensor], shapes: Mapping[str, Shape]) -> None:
+    found = {
+        state[key].shape[i]: key
+        for key, shape in shapes.items()
+        for i, size in enumerate(shape)
+        if size is None
+    }
+    for number, key in found.items():
+        if not 1 <= number <= MOST_CLASSES:
+            raise ValueError(
+                f'{key} is for {number} classes, expected 1 to {MOST_CLASSES}'
+            )
+    if len(found) > 1:
+        shown = ', '.join(f'{key} for {number}' for number, key in found.items())
+        raise ValueError(f'the number of classes is not clear: {shown}')
+
+
+def _fits(shape: Shape, wanted: Shape) -> bool:
     return len(shape) == len(wanted) and all(
         n is None or n == size for size, n in zip(shape, wanted)
     )

@@ -136,8 +136,8 @@ def convert_released(path: str | Path, layout: str | None = None) -> Conversion:
 
     Raises:
         ValueError: If the file cannot be read, no layout explains all its tensors,
-            one is missing, has another shape or values that are not finite, or two
-            copies of one differ.
+            one is missing, has another shape or values that are no finite floats,
+            or two contradict each other.
     """
     state = without_module(read_tensors(path))
     try:
@@ -245,6 +245,10 @@ def _read_caffe(path: str | Path) -> State:
 
 def _check_values(state: State) -> None:
     for key, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise ValueError(f'{key} is no dense tensor; store it as one')
+        if not tensor.is_floating_point() and not key.endswith(COUNTER):
+            raise ValueError(f'{key} holds {tensor.dtype} values, expected floats')
         # A sum in double precision is finite if, and only if, all numbers are.
         if not torch.isfinite(tensor.sum(dtype=torch.float64)):
             raise ValueError(f'{key} holds values that are not finite: it is damaged')
