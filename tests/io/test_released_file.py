@@ -143,14 +143,23 @@ def test_what_cannot_be_written_for_the_released_code_is_refused(saved, small):
             {'fc8.weight': torch.zeros(()).expand(10**9, 1024, 1, 1)},
             r'fc8.weight is for 1000000000 classes, expected 1 to 10000',
         ),
-        ({'fc7.bias': torch.zeros(1024, device='meta')}, 'fc7.bias is no dense tensor'),
-        ({'fc7.bias': torch.zeros(1024).to_sparse()}, 'fc7.bias is no dense tensor'),
-        ({'fc7.bias': torch.zeros(1024).int()}, 'fc7.bias holds torch.int32 values'),
+        (
+            {'fc7.bias': torch.zeros(1024, device='meta')},
+            r'(?<!\.)fc7.bias is no dense tensor',
+        ),
+        (
+            {'fc7.bias': torch.zeros(1024).to_sparse()},
+            r'(?<!\.)fc7.bias is no dense tensor',
+        ),
+        (
+            {'fc7.bias': torch.zeros(1024).int()},
+            r'(?<!\.)fc7.bias holds torch.int32 values',
+        ),
         ({'fc7.bias': None}, r'missing:? fc7\.bias'),
         ({'fc9.weight': torch.zeros(1)}, r'unknown .*fc9\.weight'),
         (
             {'fc7.bias': torch.full((1024,), torch.nan)},
-            r'fc7\.bias holds .*not finite',
+            r'(?<!\.)fc7\.bias holds .*not finite',
         ),
     ],
 )
@@ -212,7 +221,7 @@ def test_files_that_are_no_checkpoint_are_refused(saved, tmp_path):
     path.write_bytes(b'not a checkpoint')
     with pytest.raises(ValueError, match=r'net\.pth: byte .*neither of PyTorch nor'):
         read_tensors(path)
-    for contents in ([torch.zeros(1)], {'model': {}, 'epoch': 1}, {1: torch.ones(1)}):
+    for contents in ([torch.zeros(1)], {}, {'model': {}}, {1: torch.ones(1)}):
         with pytest.raises(ValueError, match=r'net\.pth: expected a dict of tensors'):
             read_tensors(saved(contents))
     data = saved({'a': torch.zeros(99)}).read_bytes()

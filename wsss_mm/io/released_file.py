@@ -13,6 +13,7 @@ from wsss_mm.io.checkpoint_keys import (
     check_shapes,
     detect_layout,
     duplicate_of,
+    is_spare,
     listed,
     reason_to_drop,
     to_ours,
@@ -146,7 +147,7 @@ def convert_released(path: str | Path, layout: str | None = None) -> Conversion:
             layout = detect_layout(state, shapes, layouts=_LAYOUTS[file_format(path)])
         check_shapes(state, layout)
         ours = to_ours(state, layout)
-        _check_values(ours)
+        _check_values({k: v for k, v in state.items() if not is_spare(k, layout)})
         _check_dropped(state, layout)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
@@ -221,7 +222,7 @@ def _read_torch(path: str | Path) -> State:
         ) from error
     if isinstance(state, dict) and isinstance(state.get('state_dict'), dict):
         state = state['state_dict']
-    if not isinstance(state, dict) or not all(
+    if not (isinstance(state, dict) and state) or not all(
         isinstance(key, str) and isinstance(value, Tensor)
         for key, value in state.items()
     ):
