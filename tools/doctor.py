@@ -5,6 +5,7 @@ layout of PASCAL VOC. Exit status: 0 fit, 1 something is broken, 2 wrong usage.
 """
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -19,6 +20,16 @@ CONVERTERS = {
     'SynthVOCDataset': 'make_synth_voc.py {root}',
     'VOCImageLabelDataset': 'voc12.py VOCtrainval_11-May-2012.tar --sbd benchmark.tgz '
     '--out {root}',
+}
+CONVERT = 'python tools/model_converters/convert.py'
+PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
+# What makes the weights that our configs start from, by the name of their file.
+WEIGHTS = {
+    'resnet38_imagenet.pth': 'ilsvrc-cls_rna-a1_cls1000_ep-0001.params',
+    'vgg16_imagenet.pth': 'vgg16_20M.caffemodel',
+    'resnest50_imagenet.pth': 'resnest50-528c19ca.pth',
+    'resnest101_imagenet.pth': 'resnest101-22405ba7.pth',
+    'resnest269_imagenet.pth': 'resnest269-0cc87c48.pth',
 }
 SHOWN = 3
 
@@ -45,15 +56,18 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
     from wsss_mm.registry import DATASETS
 
     cfg = load_config(path)
+    if 'model' not in cfg or 'custom_imports' not in cfg:
+        raise ValueError(
+            f'{path} is a part of a config and no whole one; name one of '
+            'configs/<method>/, or your own'
+        )
     import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
     try:
         start_from(cfg, resume=False)
     except ValueError as error:
-        report.wrong(
-            str(error),
-            'python tools/model_converters/convert.py SOURCE FILE  (or name another)',
-        )
+        report.wrong(str(error), mend_of_weights(str(error).partition(': ')[0]))
+    check_seed_scores(cfg, report)
     built: dict[str, tuple[str, Any]] = {}
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
@@ -71,6 +85,26 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
             )
             break
     return path, list(built.values())
+
+
+def mend_of_weights(path: str) -> str:
+    """Give the command that makes a file of weights that one of our configs names."""
+    name = os.path.basename(path)
+    if name in WEIGHTS:
+        return f'{CONVERT} {WEIGHTS[name]} {shlex.quote(path)}'
+    if os.path.join(Path(PRETRAIN).stem, '') in path:
+        return f'python tools/train.py {PRETRAIN}'
+    return f'{CONVERT} SOURCE {shlex.quote(path)}'
+
+
+def check_seed_scores(cfg: Any, report: Report) -> None:
+    """Check that what an affinity network learns from was made."""
+    folder = cfg.get('seed_scores')
+    if folder is not None and not os.path.isdir(folder):
+        report.wrong(
+            f'no folder of seed scores {folder}',
+            'python tools/gen_pseudo.py CONFIG CHECKPOINT --out FOLDER --seed-scores',
+        )
 
 
 def datasets_of_folder(path: str) -> list[tuple[str, Any]]:
@@ -125,11 +159,27 @@ def datasets_of_folder(path: str) -> list[tuple[str, Any]]:
 
 def converter(kind: str, root: str) -> str:
     """Give the command that makes or completes a dataset of ours."""
+    place = shlex.quote(root)
     if kind == 'VOCImageLabelDataset' and Path(root).name == 'voc_mini':
-        command = f'voc_mini.py data/VOCdevkit/VOC2012 {shlex.quote(root)}'
+        command = f'voc_mini.py data/VOCdevkit/VOC2012 {place}'
     else:
-        command = CONVERTERS[kind].format(root=shlex.quote(root))
-    return f'python tools/dataset_converters/{command}'
+        command = CONVERTERS[kind].format(root=place)
+    command = f'python tools/dataset_converters/{command}'
+    # A finished SynthVOC is left as it is, however damaged.
+    options = drawn_with(root) if kind == 'SynthVOCDataset' else None
+    return command if options is None else f'rm -r {place} && {command} {options}'
+
+
+def drawn_with(root: str) -> str | None:
+    """Give the options that the SynthVOC in a folder was generated with."""
+    from wsss_mm.datasets.synth_voc import MANIFEST
+
+    try:
+        numbers = json.loads((Path(root) / MANIFEST).read_text())
+        options = [(key, int(numbers[key])) for key in ('train', 'val', 'seed', 'size')]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return ' '.join(f'--{key} {value}' for key, value in options)
 
 
 def mend_of(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
@@ -144,14 +194,16 @@ def mend_of(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
         return 'nothing reads them: delete them, or add their images'
     table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())
     if kind == 'tags' and (table or own):
-        return f'edit {dataset._tag_path()}, or the classes in {target}'
+        classes = '' if os.path.isdir(target) else f', or the classes in {target}'
+        return f'edit {dataset._tag_path()}{classes}'
     if own:
         return {
             'list': f'write one image id a line into {dataset.ann_file}',
             'folder': f'correct data_root or data_prefix in {target}',
             'images': f'add them, or take their lines out of {dataset.ann_file}',
         }.get(kind, 'get or make these files again')
-    if kind in ('unreadable', 'masks', 'sizes'):
+    redone = type(dataset).__name__ == 'SynthVOCDataset'
+    if kind in ('unreadable', 'masks', 'sizes') and not redone:
         return f'delete these files, then: {converter(type(dataset).__name__, root)}'
     return converter(type(dataset).__name__, root)
 
@@ -162,15 +214,30 @@ def check_target(target: str, report: Report, *, workers: int) -> None:
     from wsss_mm.datasets.health import check_dataset
 
     is_folder = os.path.isdir(target)
+    if not os.path.exists(target):
+        raise ValueError(
+            f'{target}: no such config file or dataset folder; see configs/ for the '
+            'configs we ship'
+        )
     if is_folder:
         datasets = datasets_of_folder(target)
     else:
         report.section(target)
         target, datasets = datasets_of_config(target, report)
+    absent = set()
     for split, dataset in datasets:
         report.section(f'{split}: {type(dataset).__name__} in {dataset.data_root}')
         if not isinstance(dataset, ImageLabelDataset):
             report.fact('not looked at: no dataset of wsss_mm')
+            continue
+        root = dataset.data_root or '.'
+        if not os.path.isdir(root):
+            if root in absent:
+                report.fact('the folder is not there, as said above')
+            else:
+                mend = mend_of('folder', dataset, target, pseudo=False)
+                report.wrong(f'no folder {root}', mend)
+            absent.add(root)
             continue
         health = check_dataset(dataset, workers=workers, all_masks=not is_folder)
         for fact in health.facts:

@@ -83,7 +83,52 @@ def test_every_finding_names_what_mends_it(tool, config, data, tmp_path, capsys)
     )
     text = examine(tool, capsys, config)[1]
     assert 'weights.pth: no such file' in text
+    assert f'convert.py SOURCE {tmp_path / "weights.pth"}' in text
     assert 'num_classes=5, the dataset 9' in text
+
+
+def mends(text):
+    return [line.split('mend: ')[1] for line in text.splitlines() if 'mend: ' in line]
+
+
+def test_the_command_for_damaged_drawings_mends_them(tool, data, root, capsys):
+    (data / 'JPEGImages/synth_000001.jpg').write_bytes(b'')
+    (data / 'SegmentationClass/synth_000000.png').write_bytes(b'')
+    status, text = examine(tool, capsys, data)
+    (command,) = set(mends(text))
+    assert status == 1
+    assert command.startswith(f'rm -r {data} && python tools/')
+    command = command.replace('python', f'PYTHONPATH=. {sys.executable}')
+    subprocess.run(command, shell=True, check=True, cwd=root, capture_output=True)
+    assert examine(tool, capsys, data)[0] == 0
+    # What we did not generate is not to be removed.
+    (data / 'synth_voc.json').unlink()
+    assert 'rm' not in tool.converter('SynthVOCDataset', str(data))
+
+
+def test_data_that_are_not_there_are_one_finding(
+    tool, root, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    found = mends(examine(tool, capsys, root / 'configs/seam/seam_r38_coco.py')[1])
+    weights = 'data/weights/resnet38_imagenet.pth'
+    assert found == [
+        'python tools/model_converters/convert.py '
+        f'ilsvrc-cls_rna-a1_cls1000_ep-0001.params {weights}',
+        'python tools/dataset_converters/coco14.py data/coco14',
+    ]
+
+
+def test_the_weights_and_scores_that_other_stages_make(
+    tool, root, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    configs = root / 'configs/cam'
+    text = examine(tool, capsys, configs / 'cam_r18_synth.py')[1]
+    assert 'mend: python tools/train.py configs/cam/cam_r18_synth_pretrain.py' in text
+    text = examine(tool, capsys, configs / 'cam_r18_synth_affinity.py')[1]
+    assert 'no folder of seed scores work_dirs/seed_scores' in text
+    assert '--seed-scores' in text
 
 
 def test_training_masks_are_made_by_us(tool, config, data, capsys):
@@ -100,9 +145,10 @@ def test_training_masks_are_made_by_us(tool, config, data, capsys):
     assert 'mend: python tools/gen_pseudo.py' in text
 
 
-def test_a_target_that_is_nothing_is_refused(tool, tmp_path, capsys):
+def test_a_target_that_is_nothing_is_refused(tool, root, tmp_path, capsys):
     for target, message in (
         (tmp_path / 'none.py', 'no such config'),
+        (root / 'configs/_base_/models/cam_r38.py', 'is a part of a config'),
         (tmp_path, 'holds no JPEGImages'),
     ):
         with pytest.raises(SystemExit) as stop:
