@@ -124,6 +124,14 @@ def test_another_number_of_images_is_refused(convert, folder, capsys):
     assert '--partial' in message
 
 
+def test_annotations_of_nothing_are_refused(convert, folder, capsys):
+    path = folder / 'annotations/instances_val2014.json'
+    path.write_text('{"images": [], "annotations": [], "categories": []}')
+    message = refusal(convert, capsys, folder, '--partial')
+    assert f'{path} has no image with an object' in message
+    assert not (folder / 'ImageSets').exists()
+
+
 def test_missing_images_are_named(convert, folder, capsys):
     (folder / 'val2014/COCO_val2014_000000000005.jpg').unlink()
     message = refusal(convert, capsys, folder, '--partial')

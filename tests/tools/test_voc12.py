@@ -272,6 +272,17 @@ def test_wrong_lists_and_tags(tool, tmp_path, capsys):
     assert not list(voc.rglob('trainaug.txt'))
 
 
+def test_sources_that_are_not_there(tool, archives, tmp_path, capsys):
+    voc, _ = archives
+    out = tmp_path / 'out'
+    message = refusal(tool, capsys, tmp_path / 'none.tar', '--out', out)
+    assert f'no archive or folder {tmp_path}/none.tar; get VOCtrainval_11' in message
+    missing = ('--sbd', tmp_path / 'none.tgz')
+    message = refusal(tool, capsys, voc, *missing, '--out', out)
+    assert f'no archive or folder {tmp_path}/none.tgz; get benchmark.tgz' in message
+    assert not out.exists()  # said before VOC is unpacked
+
+
 @pytest.mark.parametrize(
     'content, match',
     [

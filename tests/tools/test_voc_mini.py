@@ -1,6 +1,7 @@
 """tools/dataset_converters/voc_mini.py rebuilds the voc_mini that figures are from."""
 
 import importlib.util
+import io
 
 import numpy as np
 import pytest
@@ -92,16 +93,56 @@ def test_masks_of_sbd_are_optional_and_those_of_voc_are_not(
     assert not (tmp_path / 'again/ImageSets').exists()
 
 
-def test_missing_images_are_named(tool, lists, tmp_path, capsys):
+def test_missing_images_are_named(tool, lists, voc, tmp_path, capsys):
+    (voc / 'Annotations/a.xml').unlink()
     with pytest.raises(SystemExit) as stopped:
-        run(tool, tmp_path, tmp_path / 'out')
+        run(tool, voc, tmp_path / 'out')
     assert stopped.value.code == 2
     assert "image 'a' has no annotation" in capsys.readouterr().err
 
 
+def test_folders_that_would_go_wrong_are_refused(tool, lists, voc, capsys):
+    before = (voc / 'JPEGImages/a.jpg').read_bytes()
+    for source, out, message in (
+        (voc.parent, voc.parent / 'out', 'holds no folder JPEGImages; give the folder'),
+        (voc, voc / '../VOC2012', 'VOC itself'),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            run(tool, source, out)
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err
+    assert (voc / 'JPEGImages/a.jpg').read_bytes() == before
+
+
+def test_a_run_again_mends_what_was_lost(tool, lists, voc, tmp_path):
+    out = tmp_path / 'out'
+    run(tool, voc, out)
+    files = {path: path.read_bytes() for path in out.rglob('*.*')}
+    (out / 'JPEGImages/b.jpg').write_bytes(b'cut off')
+    (out / 'SegmentationClassAug/c.png').unlink()
+    run(tool, voc, out)
+    assert {path: path.read_bytes() for path in out.rglob('*.*')} == files
+
+
 def test_the_lists_are_those_of_the_figures(tool, shared):
+    """And the sizes, the JPEG quality and the tags' and masks' ids are theirs."""
     folder = shared / 'data/voc_mini/ImageSets/Segmentation'
     for name, count in (('train', 311), ('trainaug', 518), ('val', 220)):
         ids = read_id_list(tool.LISTS / f'{name}.txt')
         assert ids == read_id_list(folder / f'{name}.txt')
         assert len(ids) == count
+    names = {name for path in tool.LISTS.glob('*.txt') for name in read_id_list(path)}
+    data = shared / 'data/voc_mini'
+    assert len(names) == 738
+    assert names == {path.stem for path in (data / 'JPEGImages').glob('*.jpg')}
+    assert names == {path.stem for path in (data / tool.MASKS).glob('*.png')}
+    assert names == set(
+        read_tag_file(data / 'image_labels.csv', tool.METAINFO['classes'][1:])
+    )
+    buffer = io.BytesIO()
+    Image.new('RGB', (8, 8)).save(buffer, format='JPEG', quality=tool.QUALITY)
+    tables = Image.open(buffer).quantization
+    for name in sorted(names)[::40]:
+        image = Image.open(data / f'JPEGImages/{name}.jpg')
+        assert max(image.size) == tool.LONG_SIDE
+        assert image.quantization == tables

@@ -59,6 +59,8 @@ def read_split(folder: Path, split: str, *, partial_set: bool) -> list[Annotated
             f'{source} has {len(images)} images with objects, COCO 2014 has '
             f'{COUNTS[split]}; get the file again, or add --partial if it is a part'
         )
+    if not images:
+        raise ValueError(f'{source} has no image with an object; get the file again')
     place = folder / f'{split}2014'
     there = set(os.listdir(place)) if place.is_dir() else set()
     missing = [image.name for image in images if image.name not in there]

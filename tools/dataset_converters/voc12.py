@@ -233,8 +233,22 @@ def check_tags(tags: Mapping[str, Sequence[str]], trainaug: Sequence[str]) -> No
             )
 
 
+def check_sources(args: argparse.Namespace) -> None:
+    """Refuse a source that is not there, before anything is unpacked."""
+    for path, name, page in (
+        (args.voc, 'VOCtrainval_11-May-2012.tar', VOC_PAGE),
+        (args.sbd, 'benchmark.tgz', SBD_PAGE),
+    ):
+        if path is not None and not path.exists():
+            raise ValueError(
+                f'no archive or folder {path}; get {name} from {page} and say where it '
+                'is'
+            )
+
+
 def prepare(args: argparse.Namespace) -> Path:
     """Unpack, check and complete VOC; give its folder."""
+    check_sources(args)
     if args.voc.is_dir():
         root = find_voc(args.voc)
     else:

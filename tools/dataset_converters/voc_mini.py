@@ -72,8 +72,24 @@ def write_image(name: str, *, voc: Path, out: Path) -> bool:
     return True
 
 
+def check_folders(args: argparse.Namespace) -> None:
+    """Refuse what is no folder of VOC, and to write into it."""
+    for name in ('JPEGImages', 'Annotations', 'SegmentationClass'):
+        if not (args.voc / name).is_dir():
+            raise ValueError(
+                f'{args.voc} holds no folder {name}; give the folder VOC2012 that '
+                'tools/dataset_converters/voc12.py prepares (data/VOCdevkit/VOC2012)'
+            )
+    if args.out.resolve() == args.voc.resolve():
+        raise ValueError(
+            f'{args.out} is VOC itself, whose images would be overwritten; name '
+            'another folder'
+        )
+
+
 def build(args: argparse.Namespace) -> None:
     """Write images, masks, tags and lists, the lists last."""
+    check_folders(args)
     lists = {path.name: read_id_list(path) for path in sorted(LISTS.glob('*.txt'))}
     names = sorted(set().union(*lists.values()))
     tags = tags_from_xml(args.voc / 'Annotations', names, METAINFO['classes'][1:])
