@@ -110,7 +110,14 @@ GOOD = network({'a': [blob(ONE)]})
         (b'', 'no layer with weights'),
         (network({}), 'no layer with weights in it; expected a .caffemodel'),
         (b'name: "VGG"', 'unknown wire type 6'),
-        (GOOD[:-40], r'the network, field 100 needs \d+ bytes, but \d+ are left'),
+        (
+            network({'a': [blob(ONE)], 'b': [blob(ONE)]})[:-40],
+            r'the network after layer 2 \(a\), field 100 needs \d+ bytes, but \d+ are',
+        ),
+        (
+            GOOD[:-40],
+            r'the network after layer 1 \(relu1\), field 100 needs \d+ bytes, but \d+ ',
+        ),
         (number(0, 1), '0 is no field number'),
         (b'\x80' * 11, 'a number of more than 10 bytes'),
         (varint(100 << 3) + b'\x01', r'layer 1: field 100 has wire type 0, expected 2'),

@@ -79,12 +79,15 @@ def parse_caffemodel(reader: ByteReader) -> Blobs:
     """
     layers: Blobs = {}
     seen = found = 0
-    for field in _fields(reader, 'the network'):
+    what = 'the network'
+    while reader.remaining:
+        field = _field(reader, what)
         if field.number not in _LAYERS:
             continue
         seen += 1
         _expect(field, BYTES, f'layer {seen}')
         name, blobs = _read_layer(field, _LAYERS[field.number], f'layer {seen}')
+        what = f'the network after layer {seen} ({name})'
         if not blobs:
             continue
         if not name:
@@ -106,22 +109,26 @@ def parse_caffemodel(reader: ByteReader) -> Blobs:
 
 def _fields(reader: ByteReader, what: str) -> Iterator[Field]:
     while reader.remaining:
-        at = reader.position
-        tag = _varint(reader, what)
-        number, wire = tag >> 3, tag & 7
-        if number == 0:
-            raise reader.error(f'{what}: 0 is no field number', at)
-        value = 0
-        if wire == VARINT:
-            value, size = _varint(reader, f'{what}, field {number}'), 0
-        elif wire == BYTES:
-            size = _varint(reader, f'{what}, field {number}')
-        elif wire in _FIXED_SIZES:
-            size = _FIXED_SIZES[wire]
-        else:
-            raise reader.error(f'{what}, field {number}: unknown wire type {wire}', at)
-        content = reader.part(size, f'{what}, field {number}')
-        yield Field(number, wire, at, value, content)
+        yield _field(reader, what)
+
+
+def _field(reader: ByteReader, what: str) -> Field:
+    at = reader.position
+    tag = _varint(reader, what)
+    number, wire = tag >> 3, tag & 7
+    if number == 0:
+        raise reader.error(f'{what}: 0 is no field number', at)
+    value = 0
+    if wire == VARINT:
+        value, size = _varint(reader, f'{what}, field {number}'), 0
+    elif wire == BYTES:
+        size = _varint(reader, f'{what}, field {number}')
+    elif wire in _FIXED_SIZES:
+        size = _FIXED_SIZES[wire]
+    else:
+        raise reader.error(f'{what}, field {number}: unknown wire type {wire}', at)
+    content = reader.part(size, f'{what}, field {number}')
+    return Field(number, wire, at, value, content)
 
 
 def _varint(reader: ByteReader, what: str) -> int:

@@ -164,13 +164,13 @@ def detect_layout(
         misfits[layout] = (wanted - found, unknown)
     fitting = [layout for layout, wrong in misfits.items() if not any(wrong)]
     if not fitting:
-        for layout in LAYOUTS:
-            if found == _our_names(layout):
-                raise ValueError(
-                    f'these are already names of our models (the layout {layout!r}); '
-                    'load the file as it is'
-                )
-        nearest = sorted(layouts, key=lambda layout: sum(map(len, misfits[layout])))
+        _refuse_our_names(found)
+        nearest = sorted(
+            layouts,
+            key=lambda layout: (
+                sum(map(len, misfits[layout])) / len(found | _names(layout))
+            ),
+        )
         raise ValueError(
             'the tensor names fit no known layout. Nearest are: '
             + '; '.join(
@@ -205,6 +205,21 @@ def _names(layout: str) -> frozenset[str]:
 def _our_names(layout: str) -> frozenset[str]:
     table = TABLES[layout].values()
     return frozenset(ours for ours, _ in table if not ours.endswith(COUNTER))
+
+
+def _refuse_our_names(found: set[str]) -> None:
+    for layout in LAYOUTS:
+        ours = _our_names(layout)
+        if found == ours:
+            raise ValueError(
+                f'these are already names of our models (the layout {layout!r}); '
+                'load the file as it is'
+            )
+        if found == {key.removeprefix('backbone.') for key in ours}:
+            raise ValueError(
+                f'these are already names of our backbone (the layout {layout!r}); '
+                "give the file to its init_cfg, of type 'Pretrained', without a prefix"
+            )
 
 
 def _rename(
