@@ -71,6 +71,11 @@ def masks_command(check: Check, cfg: Config, folder: Path) -> list[str]:
             f'{check.config} has no true masks (val_dataloader.dataset.data_prefix.'
             'seg_map_path) to verify against'
         )
+    if not truth[1].is_file():
+        raise ValueError(
+            f'no list {truth[1]}: make the data with tools/dataset_converters, or say '
+            'where they are with --cfg-options val_dataloader.dataset.data_root=...'
+        )
     command = [str(folder / str(check.predictions)), str(truth[0])]
     command += ['--list', str(truth[1]), '--classes', str(cfg.num_classes)]
     if check.threshold is not None:

@@ -112,6 +112,17 @@ def test_what_cannot_be_evaluated_is_an_error(verify, capsys, fields, message):
     assert message in capsys.readouterr().err
 
 
+def test_data_that_are_elsewhere(verify, config, tmp_path, capsys):
+    entry = dict(Predictions='masks', Values={'mIoU': 100.0}, Tolerance=100)
+    moved = (tmp_path / 'data').rename(tmp_path / 'elsewhere')
+    with pytest.raises(SystemExit) as stop:
+        verify(entry)
+    assert stop.value.code == 2
+    assert 'say where they are with --cfg-options' in capsys.readouterr().err
+    place = f'val_dataloader.dataset.data_root={moved}'
+    assert verify(entry, options=('--cfg-options', place))[0] == 0
+
+
 def test_a_name_must_be_in_the_file_and_state_something(verify, capsys):
     for options, results, message in (
         (('--name', 'other'), [], 'no model other; there are net'),
