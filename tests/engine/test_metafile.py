@@ -140,3 +140,18 @@ def test_configs_of_all_models_are_there(root):
     for path in root.glob('configs/*/metafile.yml'):
         for model in yaml.safe_load(path.read_text())['Models']:
             assert (root / model['Config']).is_file(), (path, model['Name'])
+
+
+def test_figures_of_papers_and_of_others_are_numbers(root):
+    """A comma in a key of a flow mapping would cut it in two."""
+    for path in root.glob('configs/*/metafile.yml'):
+        for model in yaml.safe_load(path.read_text())['Models']:
+            known = model['Metadata']
+            for figures in (
+                *(known[key] for key in known if key.startswith('Published')),
+                *known.get('Measured by others', ()),
+            ):
+                values = [figures[key] for key in figures if key != 'Source']
+                assert values
+                for value in values:
+                    assert isinstance(value, (int, float)), (model['Name'], figures)
