@@ -193,14 +193,17 @@ def mend_of(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
     if kind == 'strays':
         return 'nothing reads them: delete them, or add their images'
     table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())
-    if kind == 'tags' and (table or own):
+    if kind == 'tags' and table:
         classes = '' if os.path.isdir(target) else f', or the classes in {target}'
         return f'edit {dataset._tag_path()}{classes}'
     if own:
+        source = dataset.ann_file or dataset._tag_path()
         return {
             'list': f'write one image id a line into {dataset.ann_file}',
             'folder': f'correct data_root or data_prefix in {target}',
-            'images': f'add them, or take their lines out of {dataset.ann_file}',
+            'images': f'add them, or take their lines out of {source}',
+            'unreadable': f'get them again, or take their lines out of {source}',
+            'tags': f'make {dataset._tag_path()}, see "Your own images" in README.md',
         }.get(kind, 'get or make these files again')
     redone = type(dataset).__name__ == 'SynthVOCDataset'
     if kind in ('unreadable', 'masks', 'sizes') and not redone:

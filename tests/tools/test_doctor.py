@@ -131,6 +131,32 @@ def test_the_weights_and_scores_that_other_stages_make(
     assert '--seed-scores' in text
 
 
+def test_an_own_folder(tool, root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'images/b.png').write_bytes(b'no image')
+    table = tmp_path / 'tags.csv'
+    own = (
+        "dataset = dict(type='ImageLabelDataset', tags='tags.csv',\n"
+        f"    data_root={str(tmp_path)!r}, data_prefix=dict(img_path='images'),\n"
+        "    metainfo=dict(classes=('background', 'tin')), _delete_=True)\n"
+        'train_dataloader = dict(dataset=dataset)\n'
+        'val_dataloader = dict(dataset=dataset)\ntest_dataloader = val_dataloader\n'
+        'model = dict(decode_head=dict(num_classes=2))\nload_from = None\n'
+    )
+    config = tmp_path / 'own.py'
+    base = str(root / 'configs/cam/cam_r18_synth.py')
+    config.write_text(f'_base_ = [{base!r}]\n{own}')
+    assert mends(examine(tool, capsys, config)[1]) == [
+        f'make {table}, see "Your own images" in README.md'
+    ]
+    table.write_text('image_id,labels\na,tin\nb,\n')
+    assert mends(examine(tool, capsys, config)[1]) == [
+        f'add them, or take their lines out of {table}',
+        f'get them again, or take their lines out of {table}',
+    ]
+
+
 def test_training_masks_are_made_by_us(tool, config, data, capsys):
     """The segmenter's masks come from gen_pseudo, those to evaluate with do not."""
     config.write_text(
