@@ -19,7 +19,7 @@ UNREADABLE = (
     MemoryError,
     OSError,
     ValueError,
-    NotImplementedError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -71,7 +71,8 @@ def load_cam(
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            classes, maps = archive['classes'], archive['maps']
+            # A member that is no array comes as bytes.
+            classes, maps = (np.asarray(archive[key]) for key in ('classes', 'maps'))
     except FileNotFoundError as error:
         raise ValueError(
             f'no CAM file {path}; make it with tools/gen_pseudo.py'

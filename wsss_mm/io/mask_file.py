@@ -9,6 +9,8 @@ from PIL import Image
 from wsss_mm.io.atomic import atomic_write
 
 IGNORE = 255
+# What Pillow raises for a damaged image.
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 REMEDY = 'save the class indices as an 8-bit palette or grey PNG'
 
 
@@ -63,18 +65,18 @@ def load_mask(path: str | Path, *, num_classes: int | None = None) -> NDArray[np
     try:
         with Image.open(path) as image:
             problem = find_problem(Path(path), image)
-            if problem:
-                raise ValueError(f'{path} is no mask: {problem}; {REMEDY}')
-            mask = np.array(image, dtype=np.uint8)
+            mask = np.array(() if problem else image, dtype=np.uint8)
     except FileNotFoundError as error:
         raise ValueError(
             f'no mask {path}; give the folder that holds the masks of this list'
         ) from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f'cannot read mask {path}: {error}; it is truncated or no PNG, '
             'get or make it again'
         ) from error
+    if problem:
+        raise ValueError(f'{path} is no mask: {problem}; {REMEDY}')
     if num_classes is not None:
         wrong = np.unique(mask[(mask >= num_classes) & (mask != IGNORE)])
         if wrong.size:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsss_mm.io.mask_file import UNREADABLE
+
 
 def load_saliency(path: str | Path) -> NDArray[np.float32]:
     """Read a saliency map, shape (H, W), in [0, 1].
@@ -18,19 +20,19 @@ def load_saliency(path: str | Path) -> NDArray[np.float32]:
     """
     try:
         with Image.open(path) as image:
-            if image.mode != 'L':
-                raise ValueError(
-                    f'{path} is an image of mode {image.mode}; save saliency as '
-                    '8-bit grey, 255 for what stands out'
-                )
-            grey = np.array(image)
+            mode, grey = image.mode, np.array(image)
     except FileNotFoundError as error:
         raise ValueError(
             f'no saliency map {path}; give the folder with one for every CAM file'
         ) from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f'cannot read saliency map {path}: {error}; it is truncated or no '
             'image, make it again'
         ) from error
+    if mode != 'L':
+        raise ValueError(
+            f'{path} is an image of mode {mode}; save saliency as 8-bit grey, 255 '
+            'for what stands out'
+        )
     return np.asarray(grey / np.float32(255), dtype=np.float32)

@@ -76,7 +76,7 @@ def load_scores(path: str | Path, *, num_classes: int | None = None) -> Scores:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            classes, low, high = archive['classes'], archive['low'], archive['high']
+            classes, low, high = (np.asarray(archive[key]) for key in Scores._fields)
     except FileNotFoundError as error:
         raise ValueError(
             f'no seed scores {path}; make them for the whole list with '

@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from wsss_mm.io.mask_file import load_mask
+from wsss_mm.io.mask_file import UNREADABLE, load_mask
 from wsss_mm.registry import TRANSFORMS
 
 
@@ -27,24 +27,28 @@ def read_rgb(path: str | Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             depth = bits_per_channel(Path(path), image)
-            if depth != 8:
-                raise ValueError(
-                    f'{path} has {depth} bits a channel; convert it to 8 bits'
-                )
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode == 'P':
-                # A palette may carry transparency, which RGB alone cannot take.
-                upright = upright.convert('RGBA')
-            return np.array(upright.convert('RGB'))
+            array = np.array(upright_rgb(image) if depth == 8 else (), np.uint8)
     except FileNotFoundError as error:
         raise ValueError(
             f'no image {path}; add it or remove it from the list'
         ) from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f'cannot read {path}: {error}; it is truncated or no image, get it '
             'again or remove it from the list'
         ) from error
+    if depth != 8:
+        raise ValueError(f'{path} has {depth} bits a channel; convert it to 8 bits')
+    return array
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB, turned the way its EXIF orientation says."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == 'P':
+        # A palette may carry transparency, which RGB alone cannot take.
+        upright = upright.convert('RGBA')
+    return upright.convert('RGB')
 
 
 def bits_per_channel(path: Path, image: Image.Image) -> int:
