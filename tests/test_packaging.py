@@ -135,6 +135,7 @@ def test_the_example_of_the_readme_builds(root, tmp_path):
     from mmengine.utils import import_modules_from_strings
     from PIL import Image
 
+    from wsss_mm.datasets.tags import read_tag_file
     from wsss_mm.registry import DATASETS, METRICS
 
     text = (root / 'README.md').read_text()
@@ -144,6 +145,13 @@ def test_the_example_of_the_readme_builds(root, tmp_path):
     for code, name in examples:
         (tmp_path / name).write_text(code.replace("'seam/", f"'{base.as_posix()}/"))
     (tmp_path / 'tags.csv').write_text(table)
+    (rows,) = re.findall(r'```json\n(.+?)```', text, re.DOTALL)
+    (tmp_path / 'tags.json').write_text(rows)
+    classes = ('bottle', 'box', 'tin')
+    in_table = read_tag_file(tmp_path / 'tags.csv', classes)
+    in_json = read_tag_file(tmp_path / 'tags.json', classes)
+    assert in_json == {name: in_table[name] for name in in_json}
+    assert len(in_json) == 3
     for line in table.splitlines()[1:]:
         path = tmp_path / 'images' / line.split(',')[0]
         path = path if path.suffix else path.with_suffix('.jpg')

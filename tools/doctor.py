@@ -7,6 +7,7 @@ layout of PASCAL VOC. Exit status: 0 fit, 1 something is broken, 2 wrong usage.
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
         start_from(cfg, resume=False)
     except ValueError as error:
         report.wrong(str(error), mend_of_weights(str(error).partition(': ')[0]))
-    check_seed_scores(cfg, report)
+    check_seed_scores(cfg, path, report)
     built: dict[str, tuple[str, Any]] = {}
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
@@ -97,14 +98,21 @@ def mend_of_weights(path: str) -> str:
     return f'{CONVERT} SOURCE {shlex.quote(path)}'
 
 
-def check_seed_scores(cfg: Any, report: Report) -> None:
+def check_seed_scores(cfg: Any, path: str, report: Report) -> None:
     """Check that what an affinity network learns from was made."""
     folder = cfg.get('seed_scores')
     if folder is not None and not os.path.isdir(folder):
         report.wrong(
             f'no folder of seed scores {folder}',
-            'python tools/gen_pseudo.py CONFIG CHECKPOINT --out FOLDER --seed-scores',
+            f'python tools/run_pipeline.py {cam_config(path)}',
         )
+
+
+def cam_config(path: str) -> str:
+    """Name the CAM config that the config of a later stage belongs to."""
+    given = Path(path)
+    first = given.with_name(re.sub('_(affinity|deeplab).*', '', given.stem) + '.py')
+    return str(first) if first != given and first.is_file() else 'CONFIG'
 
 
 def datasets_of_folder(path: str) -> list[tuple[str, Any]]:
@@ -189,7 +197,11 @@ def mend_of(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
     if kind == 'classes':
         return f"write metainfo=dict(classes=('background', ...)) into {target}"
     if pseudo and kind in ('masks', 'sizes'):
-        return 'python tools/gen_pseudo.py CONFIG CHECKPOINT --out FOLDER --overwrite'
+        first = cam_config(target)
+        if not os.path.isdir(dataset.data_prefix['seg_map_path']):
+            return f'python tools/run_pipeline.py {first}'
+        work = f'work_dirs/{Path(first).stem}'
+        return f'python tools/gen_pseudo.py {first} {work}/cam --out {work} --overwrite'
     if kind == 'strays':
         return 'nothing reads them: delete them, or add their images'
     table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())

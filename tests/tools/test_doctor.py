@@ -128,7 +128,26 @@ def test_the_weights_and_scores_that_other_stages_make(
     assert 'mend: python tools/train.py configs/cam/cam_r18_synth_pretrain.py' in text
     text = examine(tool, capsys, configs / 'cam_r18_synth_affinity.py')[1]
     assert 'no folder of seed scores work_dirs/seed_scores' in text
-    assert '--seed-scores' in text
+    command = f'python tools/run_pipeline.py {configs}/cam_r18_synth.py'
+    assert command in mends(text)
+
+
+def test_all_masks_of_a_segmenter_are_missing(tool, config, data, capsys):
+    """One command makes them; where some are there, they are made again."""
+    config.write_text(
+        f'{config.read_text()}train_dataloader["dataset"]["data_prefix"]'
+        '= dict(seg_map_path="mine")\n'
+    )
+    config.rename(config.with_name('net_deeplabv2.py'))
+    first = config.with_name('net.py')
+    first.touch()
+    segmenter = config.with_name('net_deeplabv2.py')
+    found = mends(examine(tool, capsys, segmenter)[1])
+    assert found == [f'python tools/run_pipeline.py {first}']
+    (data / 'mine').mkdir()
+    found = mends(examine(tool, capsys, segmenter)[1])
+    again = f'python tools/gen_pseudo.py {first} work_dirs/net/cam --out work_dirs/net'
+    assert found == [f'{again} --overwrite']
 
 
 def test_an_own_folder(tool, root, tmp_path, monkeypatch, capsys):
