@@ -13,9 +13,11 @@ model = dict(
 custom_hooks = [dict(type='ReconstructionRampHook', maximum=1.0, ramp=0.5)]
 # Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
 load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
-# Higher than the threshold says: the walk flattens maps (see README.md).
-background = dict(alpha=100)
+# Set where these CAMs' background lies, see the threshold of their masks.
+background = dict(alpha=25)
 training_scores = dict(low_alpha=12, high_alpha=60)
 # A walk on a map of 32 x 32 cells gets anywhere in a few steps: hold it tighter.
 walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
-refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])
+# It flattens maps, too, so its background stands lower (see README.md).
+walked = [dict(type='PowerBackground', alpha=100), walk]
+refine = dict(rw=walked, rw_crf=[*walked, {{_base_.crf}}])

@@ -25,7 +25,9 @@ tta_pipeline = [
 ]
 # Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
 load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
-# Higher than the threshold says: the walk flattens maps that are this uneven. With 12,
-# as the plain CAM's, the masks miss half of what they should cover (see README.md).
-background = dict(alpha=60)
+# Set where these CAMs' background lies, see the threshold of their masks.
+background = dict(alpha=12)
 training_scores = dict(low_alpha=12, high_alpha=60)
+# The walk flattens maps, so its background stands lower (see README.md).
+walked = [dict(type='PowerBackground', alpha=60), {{_base_.walk}}]
+refine = dict(rw=walked, rw_crf=[*walked, {{_base_.crf}}])

@@ -13,12 +13,10 @@ tags. What exists is kept: run it again after an interruption.
 """
 
 import argparse
-import io
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +29,7 @@ from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.io.archive import SourceFile, check_md5, find_files
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.mat_file import read_struct_mask
 
 VOC_MD5 = '6cd6e144f989b92b3379bac3b3de84fd'
 SBD_MD5 = '82b4d87ceb2ed10f6038a1cba92111cb'
@@ -130,18 +129,18 @@ def check_count(path: Path, count: int) -> list[str]:
 
 def read_sbd_mask(file: SourceFile) -> NDArray[np.uint8]:
     """Read the class mask of one of SBD's MATLAB files, shape (H, W)."""
-    from scipy.io import loadmat
-
+    content = file.read()
     try:
-        content: Any = loadmat(io.BytesIO(file.read()), variable_names=['GTcls'])
-        mask = content['GTcls']['Segmentation'][0, 0]
-        if mask.dtype != np.uint8 or mask.ndim != 2 or mask.max() >= len(CLASSES):
-            raise ValueError(f'Segmentation is {mask.dtype} {mask.shape}')
-    except Exception as error:  # a damaged file can make the reader fail in any way
+        mask = read_struct_mask(
+            content, file.where, variable='GTcls', field='Segmentation'
+        )
+        if mask.max() >= len(CLASSES):
+            raise ValueError(f'it has class {mask.max()}')
+    except ValueError as error:
         raise ValueError(
             f'{file.where} holds no class mask ({error}); get SBD again'
         ) from error
-    return np.asarray(mask)
+    return mask
 
 
 def read_sbd(source: Path, root: Path, *, masks: bool) -> set[str]:
