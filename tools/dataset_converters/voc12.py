@@ -137,8 +137,9 @@ def read_sbd_mask(file: SourceFile) -> NDArray[np.uint8]:
         if mask.max() >= len(CLASSES):
             raise ValueError(f'it has class {mask.max()}')
     except ValueError as error:
+        reason = str(error).removeprefix(f'{file.where}: ')
         raise ValueError(
-            f'{file.where} holds no class mask ({error}); get SBD again'
+            f'{file.where} holds no class mask ({reason}); get SBD again'
         ) from error
     return mask
 
