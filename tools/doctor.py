@@ -145,24 +145,23 @@ def datasets_of_folder(path: str) -> list[tuple[str, Any]]:
         raise ValueError(f'{root} holds no {lists[0].parent}/*.txt; run {mend}')
     table = (root / 'image_labels.csv').is_file()
     augmented = (root / 'SegmentationClassAug').is_dir()
+    masks = 'SegmentationClassAug' if augmented else 'SegmentationClass'
     options = dict(
         data_root=path,
         tags='image_labels.csv' if table else 'Annotations',
         tag_source='file' if table else 'xml',
-        data_prefix=dict(
-            img_path=images,
-            seg_map_path='SegmentationClassAug' if augmented else 'SegmentationClass',
-        ),
         pipeline=[],
         lazy_init=True,
     )
-    if not (root / options['data_prefix']['seg_map_path']).is_dir():
-        options['data_prefix']['seg_map_path'] = None
-    return [
-        (file.stem, kind(str(file.relative_to(root)), **options))
-        for file in lists
-        if file.is_file()
-    ]
+    datasets = []
+    for file in filter(Path.is_file, lists):
+        prefix = dict(
+            img_path=images or f'{file.stem}2014',
+            seg_map_path=masks if (root / masks).is_dir() else None,
+        )
+        dataset = kind(str(file.relative_to(root)), data_prefix=prefix, **options)
+        datasets.append((file.stem, dataset))
+    return datasets
 
 
 def converter(kind: str, root: str) -> str:

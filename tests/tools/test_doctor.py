@@ -2,9 +2,13 @@ import importlib.util
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from wsss_mm.datasets.synth_voc import write_synth_voc
+from wsss_mm.datasets.tags import write_tag_file
+from wsss_mm.io.mask_file import save_mask
 
 
 @pytest.fixture
@@ -148,6 +152,26 @@ def test_all_masks_of_a_segmenter_are_missing(tool, config, data, capsys):
     found = mends(examine(tool, capsys, segmenter)[1])
     again = f'python tools/gen_pseudo.py {first} work_dirs/net/cam --out work_dirs/net'
     assert found == [f'{again} --overwrite']
+
+
+def test_a_coco_folder(tool, tmp_path, capsys):
+    """Its images lie in two folders, the masks of both in one."""
+    for split in ('train', 'val'):
+        (tmp_path / f'{split}2014').mkdir()
+        (tmp_path / 'ImageSets/Segmentation').mkdir(parents=True, exist_ok=True)
+        image = Image.new('RGB', (8, 6))
+        image.save(tmp_path / f'{split}2014/{split}.jpg')
+        mask = np.zeros((6, 8), np.uint8)
+        save_mask(tmp_path / f'SegmentationClass/{split}.png', mask, [[0, 0, 0]])
+        (tmp_path / f'ImageSets/Segmentation/{split}.txt').write_text(split)
+    (tmp_path / 'annotations').mkdir()
+    write_tag_file(tmp_path / 'image_labels.csv', {'train': ('cat',), 'val': ()})
+    status, text = examine(tool, capsys, tmp_path)
+    assert (status, mends(text)) == (0, [])
+    assert text.count('1 of 1 images') == 2
+    stray = tmp_path / 'SegmentationClass/stray.png'
+    save_mask(stray, np.zeros((6, 8), np.uint8), [[0, 0, 0]])
+    assert f'{stray} belongs to no image' in examine(tool, capsys, tmp_path)[1]
 
 
 def test_an_own_folder(tool, root, tmp_path, monkeypatch, capsys):

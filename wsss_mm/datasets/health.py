@@ -4,6 +4,7 @@ The dataset classes stop at the first error; here all files are read and the fin
 counted, so that they can be mended together.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -177,7 +178,12 @@ def check_files(
     health.facts.append(
         f'{counts["ok"]} of them can be read and have a mask of their size in {folder}'
     )
-    health.add('strays', list(stray_masks(Path(folder), Path(read.keywords['images']))))
+    strays = stray_masks(Path(folder), Path(read.keywords['images']))
+    others = ids_beside(dataset.ann_file)
+    health.add(
+        'strays',
+        [f'{path} belongs to no image' for path, stem in strays if stem not in others],
+    )
 
 
 def check_pair(
@@ -205,8 +211,17 @@ def check_pair(
     return 'ok', ''
 
 
-def stray_masks(masks: Path, images: Path) -> Iterator[str]:
-    """Name the masks that belong to no image."""
+def ids_beside(ann_file: str) -> set[str]:
+    """Collect the ids of all lists in a list's folder: their masks may be here too."""
+    found: set[str] = set()
+    for path in Path(ann_file).parent.glob('*.txt') if ann_file else ():
+        with contextlib.suppress(ValueError):
+            found |= set(read_id_list(path))
+    return found
+
+
+def stray_masks(masks: Path, images: Path) -> Iterator[tuple[Path, str]]:
+    """Find the masks that belong to no image of a folder, with their ids."""
     stems = {
         os.path.splitext(os.path.join(os.path.relpath(parent, images), file))[0]
         for parent, _, files in os.walk(images)
@@ -217,4 +232,4 @@ def stray_masks(masks: Path, images: Path) -> Iterator[str]:
             os.path.relpath(path.parent, masks), os.path.splitext(path.name)[0]
         )
         if stem not in stems:
-            yield f'{path} belongs to no image'
+            yield path, os.path.normpath(stem)
