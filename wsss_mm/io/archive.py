@@ -1,6 +1,7 @@
 """Read the files of a dataset out of its archive, or out of the unpacked folder."""
 
 import hashlib
+import lzma
 import os
 import re
 import tarfile
@@ -12,7 +13,10 @@ from typing import Any
 
 # More than any single file of the datasets has; a forged size is stopped here.
 LARGEST_FILE = 64 * 2**20
-BROKEN = (tarfile.TarError, EOFError, zlib.error, OSError)
+BROKEN = (
+    *(tarfile.TarError, EOFError, OSError, OverflowError, MemoryError),
+    *(zlib.error, lzma.LZMAError),
+)
 
 
 @dataclass(frozen=True)
