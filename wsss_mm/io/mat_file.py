@@ -135,4 +135,5 @@ def _uint8(matrix: _Matrix, order: str, what: str) -> NDArray[np.uint8]:
     if values.remaining != math.prod(shape):
         raise reader.error(f'{what} has {values.remaining} values, not {shape}')
     array = np.frombuffer(values.take(values.remaining, what), np.uint8)
-    return array.reshape(shape, order='F').copy(order='C')
+    mask: NDArray[np.uint8] = array.reshape(shape, order='F').copy(order='C')
+    return mask
