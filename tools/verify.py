@@ -87,6 +87,12 @@ def masks_command(check: Check, cfg: Config, folder: Path) -> list[str]:
 
 def evaluate(check: Check, folder: Path, options: list[str]) -> dict:
     """Evaluate what a check is about; give the figures."""
+    source = folder / str(check.predictions or check.checkpoint)
+    if not source.exists():
+        raise ValueError(
+            f'no {source}: make it as the Recipe of {check.model} says, or name the '
+            'folder it is in with --work-dir'
+        )
     cfg = load_config(check.config, parse_options(options))
     with tempfile.TemporaryDirectory() as scratch:
         figures = Path(scratch) / 'figures.json'
@@ -96,7 +102,7 @@ def evaluate(check: Check, folder: Path, options: list[str]) -> dict:
         else:
             metric = 'test_evaluator' + '.0' * isinstance(cfg.test_evaluator, list)
             command = [str(TOOLS / 'test.py'), check.config]
-            command += [str(folder / str(check.checkpoint)), '--work-dir', scratch]
+            command += [str(source), '--work-dir', scratch]
             command += ['--tta'] if check.tta else []
             command += ['--cfg-options', *options, f'{metric}.output_json={figures}']
             done = subprocess.run([sys.executable, *command])

@@ -98,7 +98,7 @@ def test_figures_outside_the_tolerance_fail(verify, off):
 @pytest.mark.parametrize(
     'fields, message',
     [
-        (dict(Predictions='nothing'), 'no prediction'),
+        (dict(Predictions='nothing'), 'folder it is in with --work-dir'),
         (dict(), 'add --curve, or --threshold'),
         (dict(Predictions='masks', Threshold=0.3), 'no threshold any more'),
         (dict(Tolerance='x'), 'give a number'),
@@ -146,6 +146,7 @@ def test_a_checkpoint_is_tested_by_the_test_tool(verify, tool, config, monkeypat
         return type('Done', (), dict(returncode=0))
 
     monkeypatch.setattr(tool.subprocess, 'run', run)
+    (config.parent / 'run/net').mkdir()
     stated = dict(Checkpoint='net', Values={'mIoU': 41}, Tolerance=0.05)
     option = 'val_dataloader.dataset.data_root=elsewhere'
     status, text = verify(dict(stated, TTA=True), options=('--cfg-options', option))
