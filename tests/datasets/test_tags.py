@@ -93,6 +93,7 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path, text, match):
     'text, match',
     [
         ('{"a": ["cat"],\n "b": [}', r't\.json:2: no valid JSON'),
+        ('[' * 100_000, r't\.json: lists in too many lists'),
         ('{"a": ["cat"], "a": ["dog"]}', r"t\.json: image 'a' occurs twice"),
         ('{"a": "cat"}', r"image 'a': the labels 'cat' must be a list"),
         ('{"a": {}}', r"image 'a': the labels .* must be a list"),

@@ -19,6 +19,7 @@ from wsss_mm.functional.rasterize import decode_rle, fill_polygon
 from wsss_mm.io.mask_file import IGNORE
 from wsss_mm.registry import DATASETS
 
+MOST_PIXELS = 2**27
 # In the order of COCO's category numbers, which have gaps.
 CLASSES = (
     BACKGROUND,
@@ -101,7 +102,7 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
         found = [
             AnnotatedImage(
                 name=str(images[key]['file_name']),
-                size=(int(images[key]['height']), int(images[key]['width'])),
+                size=read_size(path, images[key]),
                 objects=tuple(entries),
                 names=tuple(names[entry['category_id']] for entry in entries),
             )
@@ -115,6 +116,19 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
     return sorted(found, key=lambda image: image.name)
 
 
+def read_size(path: str | Path, image: Mapping[str, Any]) -> tuple[int, int]:
+    """Read an image's height and width, before anything of that size is made."""
+    size = (image['height'], image['width'])
+    # JPEG has no longer sides, and Pillow refuses more pixels.
+    sane = all(isinstance(side, int) and 0 < side < 2**16 for side in size)
+    if not sane or size[0] * size[1] > MOST_PIXELS:
+        raise ValueError(
+            f'{path}: the image {image["file_name"]!r} cannot have the size {size} '
+            '(height, width); get the annotations again'
+        )
+    return size
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object."""
     try:
@@ -124,7 +138,7 @@ def read_object(path: Path) -> dict[str, Any]:
             f'no annotations {path}; unpack annotations_trainval2014.zip of '
             'https://cocodataset.org/#download there'
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f'cannot read {path}: {error}; it is cut off or no JSON, get it again'
         ) from error

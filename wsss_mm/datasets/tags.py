@@ -130,6 +130,8 @@ def read_json(path: Path, text: str) -> list[tuple[str, list[str], str]]:
         raise ValueError(
             f'{path}:{error.lineno}: no valid JSON ({error.msg}); mend this line'
         ) from error
+    except RecursionError as error:
+        raise ValueError(f'{path}: lists in too many lists; flatten them') from error
     if isinstance(pairs, Pairs):
         entries = list(pairs)
     elif isinstance(pairs, list):
