@@ -119,7 +119,7 @@ def test_a_random_walk_follows_the_affinity_network(
             features = model.extract_feat(pixels[None].float())
             (weights,) = model.decode_head.predict([features])['affinity']
         seen = AffinityMap(weights, model.offsets, model.stride)
-        seed = PowerBackground(alpha=12)(replace(seed, affinity=seen))
+        seed = PowerBackground(alpha=25)(replace(seed, affinity=seen))
         seed = RandomWalkRefiner(beta=16, steps=64)(seed)
         mask = load_mask(tmp_path / f'masks_rw/{name}.png')
         assert (mask == seed_mask(seed)).mean() > 0.999  # ties within rounding
@@ -148,7 +148,7 @@ def edges(affinity):
 
 
 def test_a_random_walk_goes_between_edges(generate, edges, names, files, tmp_path):
-    options = ('--cfg-options', 'refine.rw.0.type=EdgeWalkRefiner')
+    options = ('--cfg-options', 'refine.rw.1.type=EdgeWalkRefiner')
     generate(*OFFLINE, '--refine', 'rw', '--affinity', *edges, *options)
     init_default_scope('mmseg')
     cfg = Config.fromfile(edges[0])
@@ -167,7 +167,7 @@ def test_a_random_walk_goes_between_edges(generate, edges, names, files, tmp_pat
         seen = AffinityMap(
             found['affinity'][0], model.offsets, model.stride, found['edge'][0, 0]
         )
-        seed = PowerBackground(alpha=12)(replace(seed, affinity=seen))
+        seed = PowerBackground(alpha=25)(replace(seed, affinity=seen))
         seed = EdgeWalkRefiner(beta=16, steps=64)(seed)
         mask = load_mask(tmp_path / f'masks_rw/{name}.png')
         assert (mask == seed_mask(seed)).mean() > 0.999  # ties within rounding
