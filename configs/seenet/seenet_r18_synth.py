@@ -26,7 +26,7 @@ tta_pipeline = [
 # Train configs/cam/cam_r18_synth_pretrain.py first; the demo does.
 load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
 # Set where these CAMs' background lies, see the threshold of their masks.
-background = dict(alpha=12)
+background = dict(alpha=16)
 training_scores = dict(low_alpha=12, high_alpha=60)
 # The walk flattens maps, so its background stands lower (see README.md).
 walked = [dict(type='PowerBackground', alpha=60), {{_base_.walk}}]
