@@ -51,7 +51,9 @@ from wsss_mm.registry import DATASETS
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of the CAM network')
-    parser.add_argument('checkpoint', help='checkpoint of tools/train.py, or its work folder')
+    parser.add_argument(
+        'checkpoint', help='checkpoint or work folder of tools/train.py'
+    )
     parser.add_argument(
         '--out',
         help=f'folder for {CAM_FOLDER}/ and {MASK_FOLDER}/ (default: the work folder)',

@@ -21,7 +21,9 @@ from wsss_mm.engine.weights import load_weights
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint of tools/train.py, or its work folder')
+    parser.add_argument(
+        'checkpoint', help='checkpoint or work folder of tools/train.py'
+    )
     parser.add_argument('--work-dir', help='folder of the log and the metrics')
     parser.add_argument(
         '--tta', action='store_true', help='several scales and mirrors, as in papers'
