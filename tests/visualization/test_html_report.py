@@ -143,3 +143,11 @@ def test_curve_picture(tmp_path):
     with Image.open(tmp_path / 'curve.png') as image:
         assert image.format == 'PNG'
         assert len(set(image.convert('RGB').resize((64, 40)).getdata())) > 10
+
+
+def test_a_gap_in_a_column_of_numbers_is_aligned_with_them(tmp_path, pictures):
+    stages = [{'stage': 'CAM', 'mIoU': '-'}, {'stage': 'SEAM', 'mIoU': 52.0}]
+    write(tmp_path / 'report.html', pictures, stages=stages)
+    text = (tmp_path / 'report.html').read_text()
+    assert '<th>stage</th><th class="number">mIoU</th>' in text
+    assert '<td>CAM</td><td class="number">-</td>' in text

@@ -111,21 +111,19 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         if list(row) != headings:
             raise ValueError(f'stage rows must share the keys {headings}, got {[*row]}')
-    head = ''.join(
-        f'<th{_kind(rows[0][heading])}>{escape(str(heading))}</th>'
-        for heading in headings
-    )
-    lines = [''.join(_cell(row[key]) for key in headings) for row in rows]
+    kinds = {key: _kind([row[key] for row in rows]) for key in headings}
+    head = ''.join(f'<th{kinds[key]}>{escape(str(key))}</th>' for key in headings)
+    lines = [
+        ''.join(f'<td{kinds[key]}>{escape(_text(row[key]))}</td>' for key in headings)
+        for row in rows
+    ]
     cells = ''.join(f'<tr>{line}</tr>' for line in lines)
     return f'<div class="scroll"><table><tr>{head}</tr>{cells}</table></div>'
 
 
-def _cell(value: Any) -> str:
-    return f'<td{_kind(value)}>{escape(_text(value))}</td>'
-
-
-def _kind(value: Any) -> str:
-    return ' class="number"' if isinstance(value, int | float) else ''
+def _kind(column: Sequence[Any]) -> str:
+    numbers = any(isinstance(value, int | float) for value in column)
+    return ' class="number"' if numbers else ''
 
 
 def _text(value: Any) -> str:
