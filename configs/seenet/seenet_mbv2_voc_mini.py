@@ -6,20 +6,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
-# As SeeNet predicts: an image and its mirror, the stronger of the two.
-tta_model = dict(type='MaxCAMTTAModel')
-tta_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='NormalizeFloat')],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
-        ],
-    ),
-]
 # Acts like the threshold of the masks on a single class.
 background = dict(alpha=7)
 training_scores = dict(low_alpha=4, high_alpha=16)
