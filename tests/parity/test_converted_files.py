@@ -131,3 +131,4 @@ def test_networks_without_recorded_numbers_load_whole(
     with torch.device('meta'):
         model = build_config(config)
     model.load_state_dict(ours, assign=True)
+    assert not any(tensor.is_meta for tensor in model.state_dict().values())
