@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,23 @@ def shared():
     if not folder.is_dir():
         pytest.skip(f'no shared test data at {folder} (set WSSS_SHARED)')
     return folder
+
+
+@pytest.fixture(scope='session')
+def protobuf():
+    """Write the varints and the fields with a length of Protocol Buffers."""
+
+    def varint(value):
+        out = b''
+        while value > 0x7F:
+            out += bytes([value & 0x7F | 0x80])
+            value >>= 7
+        return out + bytes([value])
+
+    def message(field, content):
+        return varint(field << 3 | 2) + varint(len(content)) + content
+
+    return SimpleNamespace(varint=varint, message=message)
 
 
 @pytest.fixture(scope='session')

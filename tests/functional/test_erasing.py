@@ -221,9 +221,9 @@ class TestFusion:
 
     @pytest.mark.parametrize('fuse', [fuse_attention, max_views])
     def test_bad_stacks_are_refused(self, fuse):
-        with pytest.raises(ValueError, match='at least one map stack, got none'):
+        with pytest.raises(ValueError, match='at least one view, got none'):
             fuse([])
-        with pytest.raises(ValueError, match=r'one shape, got \[\(1, 2, 2\), \(1, 2'):
+        with pytest.raises(ValueError, match=r'one shape \(C, H, W\), got \[\(1, 2'):
             fuse([torch.zeros(1, 2, 2), torch.zeros(1, 2, 3)])
 
     def test_maps_without_pixels_are_refused(self):

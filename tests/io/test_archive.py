@@ -101,35 +101,21 @@ def test_a_download_that_was_cut_off(tmp_path, mode):
             read_all(path, r'\d\.txt')
 
 
-def mutated(data, rng):
-    """A damaged copy: bytes changed, cut out or doubled, or a header field forged."""
-    data = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(data))
-        action = rng.randrange(5)
-        if action == 0:
-            data[at] = rng.randrange(256)
-        elif action == 1 and at:
-            del data[at : at + rng.randint(1, 9)]
-        elif action == 2:
-            data[at:at] = data[at : at + rng.randint(1, 9)]
-        elif action == 3:
-            field = at // 512 * 512 + rng.choice((100, 124, 148, 156, 257, 345))
-            data[field : field + 8] = bytes([rng.choice((0, 48, 55, 128, 255))] * 8)
-        else:
-            del data[max(at, 1) :]
-    return bytes(data)
+def forge(data, at, rng):
+    """Overwrite a field of a header with one character."""
+    field = at // 512 * 512 + rng.choice((100, 124, 148, 156, 257, 345))
+    data[field : field + 8] = bytes([rng.choice((0, 48, 55, 128, 255))] * 8)
 
 
 @pytest.mark.parametrize('mode', ['w', 'w:gz', 'w:bz2', 'w:xz'])
-def test_damaged_archives_give_clean_errors(tmp_path, mode):
+def test_damaged_archives_give_clean_errors(tmp_path, mode, mutated):
     # 10,000 were tried once.
     long = 'ü' * 120
     members = {f'{long}/{i}.txt': bytes(range(256)) * 3 for i in range(4)}
     path = pack(tmp_path / 'a.tar', members, mode)
     whole, rng, refused = path.read_bytes(), random.Random(0), []
     for _ in range(300):
-        path.write_bytes(mutated(whole, rng))
+        path.write_bytes(mutated(whole, rng, forge))
         try:
             read_all(path, r'\d\.txt')
         except ValueError as error:

@@ -159,26 +159,12 @@ def test_bad_files_are_refused(data, text):
         parse(data)
 
 
-def mutated(data, rng):
-    """A damaged copy: bytes changed, cut out or doubled, or a length made huge."""
-    data = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(data))
-        action = rng.randrange(5)
-        if action == 0:
-            data[at] = rng.randrange(256)
-        elif action == 1:
-            del data[at : at + rng.randint(1, 9)]
-        elif action == 2:
-            data[at:at] = data[at : at + rng.randint(1, 9)]
-        elif action == 3:
-            data[at : at + 1] = varint(rng.choice((1 << 31, 1 << 62, -1)))
-        else:
-            del data[max(at, 1) :]
-    return bytes(data)
+def forge(data, at, rng):
+    """Make a length huge."""
+    data[at : at + 1] = varint(rng.choice((1 << 31, 1 << 62, -1)))
 
 
-def test_damaged_files_give_clean_errors(weights):
+def test_damaged_files_give_clean_errors(weights, mutated):
     rng = random.Random(0)
     small = {**weights, 'long': [weights['long'][0][:9]]}
     files = [
@@ -190,7 +176,7 @@ def test_damaged_files_give_clean_errors(weights):
     refused = []
     for i in range(10_000):
         try:
-            found = parse(mutated(files[i % 3], rng))
+            found = parse(mutated(files[i % 3], rng, forge))
         except ValueError as error:
             refused.append(str(error))
         else:

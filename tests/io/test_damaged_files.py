@@ -38,24 +38,10 @@ WRITERS = {
 }
 
 
-def mutated(data, rng):
-    """A damaged copy: bytes changed, cut out or doubled, or a number made extreme."""
-    data = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(data))
-        number = rng.choice((0, 1, -1, 1 << 30, -(1 << 31)))
-        action = rng.randrange(5)
-        if action == 0:
-            data[at] = rng.randrange(256)
-        elif action == 1 and at:
-            del data[at : at + rng.randint(1, 9)]
-        elif action == 2:
-            data[at:at] = data[at : at + rng.randint(1, 9)]
-        elif action == 3:
-            data[at : at + 4] = struct.pack(rng.choice(('<i', '>i')), number)
-        else:
-            del data[max(at, 1) :]
-    return bytes(data)
+def forge(data, at, rng):
+    """Make a number extreme."""
+    extreme = rng.choice((0, 1, -1, 1 << 30, -(1 << 31)))
+    data[at : at + 4] = struct.pack(rng.choice(('<i', '>i')), extreme)
 
 
 def with_checksums(data):
@@ -72,13 +58,13 @@ def with_checksums(data):
 @pytest.mark.filterwarnings('ignore::UserWarning')
 @pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
 @pytest.mark.parametrize('name', WRITERS)
-def test_damaged_files_give_clean_errors(name, tmp_path):
+def test_damaged_files_give_clean_errors(name, tmp_path, mutated):
     write, read = WRITERS[name]
     path = tmp_path / name
     write(path)
     whole, rng, refused = path.read_bytes(), random.Random(0), []
     for i in range(300):
-        data = mutated(whole, rng)
+        data = mutated(whole, rng, forge)
         path.write_bytes(with_checksums(data) if i % 2 and name[-3:] == 'png' else data)
         try:
             read(path)

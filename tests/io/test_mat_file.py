@@ -86,35 +86,21 @@ def test_bad_files_are_refused(data, message):
     assert str(error.value).startswith('a.mat')
 
 
-def mutated(data, rng):
-    """A damaged copy: bytes changed, cut out or doubled, or a number made extreme."""
-    data = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(data))
-        action = rng.randrange(5)
-        if action == 0:
-            data[at] = rng.randrange(256)
-        elif action == 1 and at:
-            del data[at : at + rng.randint(1, 9)]
-        elif action == 2:
-            data[at:at] = data[at : at + rng.randint(1, 9)]
-        elif action == 3:
-            extreme = rng.choice((0, 1, -1, 1 << 30, -(1 << 31)))
-            data[at : at + 4] = struct.pack('<i', extreme)
-        else:
-            del data[max(at, 1) :]
-    return bytes(data)
+def forge(data, at, rng):
+    """Make a number extreme."""
+    extreme = rng.choice((0, 1, -1, 1 << 30, -(1 << 31)))
+    data[at : at + 4] = struct.pack('<i', extreme)
 
 
-def test_damaged_files_give_clean_errors():
+def test_damaged_files_give_clean_errors(mutated):
     rng, refused = random.Random(0), []
     files = [written(MASK), written(MASK, packed=False)]
     body = files[1][128:]
     for i in range(10_000):
         if i % 3 == 2:
-            data = packed_again(mutated(body, rng))
+            data = packed_again(mutated(body, rng, forge))
         else:
-            data = mutated(files[i % 3], rng)
+            data = mutated(files[i % 3], rng, forge)
         try:
             found = read(data)
         except ValueError as error:

@@ -142,27 +142,13 @@ def test_files_that_cannot_be_opened_are_named(tmp_path):
         read_mxnet_params(tmp_path / 'empty.params')
 
 
-def mutated(data, rng):
-    """A damaged copy: bytes changed, cut out, doubled, or a number made extreme."""
-    data = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(data))
-        action = rng.randrange(5)
-        if action == 0:
-            data[at] = rng.randrange(256)
-        elif action == 1:
-            del data[at : at + rng.randint(1, 9)]
-        elif action == 2:
-            data[at:at] = data[at : at + rng.randint(1, 9)]
-        elif action == 3:
-            extreme = rng.choice((0, 1, -1, 1 << 31, 1 << 62, -(1 << 62)))
-            data[at : at + 8] = struct.pack('<q', extreme)
-        else:
-            del data[max(at, 1) :]
-    return bytes(data)
+def forge(data, at, rng):
+    """Make a number extreme."""
+    extreme = rng.choice((0, 1, -1, 1 << 31, 1 << 62, -(1 << 62)))
+    data[at : at + 8] = struct.pack('<q', extreme)
 
 
-def test_damaged_files_give_clean_errors(arrays):
+def test_damaged_files_give_clean_errors(arrays, mutated):
     rng = random.Random(0)
     files = [
         packed_list([packed_array(a, v) for a in arrays.values()], arrays)
@@ -171,7 +157,7 @@ def test_damaged_files_give_clean_errors(arrays):
     refused = []
     for i in range(10_000):
         try:
-            found = parse(mutated(files[i % 3], rng))
+            found = parse(mutated(files[i % 3], rng, forge))
         except ValueError as error:
             refused.append(str(error))
         else:

@@ -73,29 +73,24 @@ def test_mxnet_file_of_resnet38(converted, reference_weights):
     check_weights(converted(lambda path: write_params(path, released)), expected)
 
 
-def varint(value):
-    out = b''
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
+@pytest.fixture
+def write_caffemodel(protobuf):
+    """Write layers of a weight and a bias, a layer at a time."""
+    varint, message = protobuf.varint, protobuf.message
+
+    def write(path, state):
+        with open(path, 'wb') as file:
+            for layer in dict.fromkeys(key.split('.')[0] for key in state):
+                body = message(1, layer.encode())
+                for tensor in (state[f'{layer}.weight'], state[f'{layer}.bias']):
+                    shape = message(7, message(1, b''.join(map(varint, tensor.shape))))
+                    body += message(7, shape + message(5, tensor.numpy().tobytes()))
+                file.write(message(100, body))
+
+    return write
 
 
-def message(field, content):
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def write_caffemodel(path, state):
-    with open(path, 'wb') as file:
-        for layer in dict.fromkeys(key.split('.')[0] for key in state):
-            body = message(1, layer.encode())
-            for tensor in (state[f'{layer}.weight'], state[f'{layer}.bias']):
-                shape = message(7, message(1, b''.join(map(varint, tensor.shape))))
-                body += message(7, shape + message(5, tensor.numpy().tobytes()))
-            file.write(message(100, body))
-
-
-def test_caffemodel_of_vgg16(converted, reference_weights):
+def test_caffemodel_of_vgg16(converted, reference_weights, write_caffemodel):
     expected, released = backbone_of('vgg16_psa_cls', reference_weights)
     check_weights(converted(lambda path: write_caffemodel(path, released)), expected)
 
@@ -117,7 +112,7 @@ def test_caffemodel_of_vgg16(converted, reference_weights):
     ],
 )
 def test_networks_without_recorded_numbers_load_whole(
-    layout, config, converted, build_config
+    layout, config, converted, build_config, write_caffemodel
 ):
     classes = 21 if 'deeplab' in layout else 20
     state = {

@@ -104,30 +104,24 @@ def write_params(path, arrays):
             file.write(struct.pack('<Q', len(name)) + name.encode())
 
 
-def varint(value):
-    out = b''
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
+@pytest.fixture
+def caffemodel(protobuf):
+    """Make a Caffe model whose blobs have four dimensions, as before 2014."""
+    varint, message = protobuf.varint, protobuf.message
 
+    def make(arrays):
+        layers = []
+        for layer in dict.fromkeys(name.rsplit('.', 1)[0] for name in arrays):
+            body = [message(4, layer.encode())]
+            for tensor in ('weight', 'bias'):
+                array = arrays[f'{layer}.{tensor}']
+                shape = enumerate((1,) * (4 - array.ndim) + array.shape, start=1)
+                sizes = b''.join(varint(i << 3) + varint(n) for i, n in shape)
+                body.append(message(6, sizes + message(5, array.tobytes())))
+            layers.append(message(2, b''.join(body)))
+        return b''.join(layers)
 
-def message(field, content):
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def caffemodel(arrays):
-    """A Caffe model whose blobs have four dimensions, as before 2014."""
-    layers = []
-    for layer in dict.fromkeys(name.rsplit('.', 1)[0] for name in arrays):
-        body = [message(4, layer.encode())]
-        for tensor in ('weight', 'bias'):
-            array = arrays[f'{layer}.{tensor}']
-            shape = (1,) * (4 - array.ndim) + array.shape
-            sizes = b''.join(varint(i << 3) + varint(n) for i, n in enumerate(shape, 1))
-            body.append(message(6, sizes + message(5, array.tobytes())))
-        layers.append(message(2, b''.join(body)))
-    return b''.join(layers)
+    return make
 
 
 def numbered(layout):
@@ -177,7 +171,7 @@ def test_mxnet_names_by_example():
         assert names[theirs] == f'backbone.{ours}'
 
 
-def test_caffe_weights(convert, tmp_path):
+def test_caffe_weights(convert, tmp_path, caffemodel):
     arrays = numbered('caffe_vgg16_largefov')
     more = {'fc8_voc12.weight': np.ones((21, 1024, 1, 1), 'f4')}
     more['fc8_voc12.bias'] = np.ones(21, 'f4')
@@ -194,7 +188,7 @@ def test_caffe_weights(convert, tmp_path):
         convert(path)
 
 
-def test_seenet_weights(convert, tmp_path):
+def test_seenet_weights(convert, tmp_path, caffemodel):
     arrays = {
         key: np.full([20 if n is None else n for n in shape], i, 'f4')
         for i, (key, shape) in enumerate(layout_shapes('seenet_vgg16').items())

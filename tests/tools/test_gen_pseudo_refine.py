@@ -101,22 +101,32 @@ def test_contested_pixels_are_ignored(generate, names, files, tmp_path):
     assert ignored
 
 
+def trained(network):
+    """Build what a config and a checkpoint describe."""
+    init_default_scope('mmseg')
+    model = MODELS.build(Config.fromfile(network[0]).model).eval()
+    model.load_state_dict(torch.load(network[1], weights_only=True))
+    return model
+
+
+def normalised(image):
+    """Normalise and pad an image as the test pipeline and the network do."""
+    mean, std = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+    pixels = torch.from_numpy(((image - mean) / std).transpose(2, 0, 1)).float()
+    height, width = image.shape[:2]
+    return torch.nn.functional.pad(pixels, (0, -width % 4, 0, -height % 4))[None]
+
+
 def test_a_random_walk_follows_the_affinity_network(
     generate, affinity, names, files, tmp_path
 ):
     generate(*OFFLINE, '--refine', 'rw', '--affinity', *affinity)
-    init_default_scope('mmseg')
-    cfg = Config.fromfile(affinity[0])
-    model = MODELS.build(cfg.model).eval()
-    model.load_state_dict(torch.load(affinity[1], weights_only=True))
-    mean, std = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+    model = trained(affinity)
     for name in names:
         seed = files(name)()
-        pixels = torch.from_numpy(((seed.image - mean) / std).transpose(2, 0, 1))
-        height, width = seed.image.shape[:2]
-        pixels = torch.nn.functional.pad(pixels, (0, -width % 4, 0, -height % 4))
+        pixels = normalised(seed.image)
         with torch.no_grad():
-            features = model.extract_feat(pixels[None].float())
+            features = model.extract_feat(pixels)
             (weights,) = model.decode_head.predict([features])['affinity']
         seen = AffinityMap(weights, model.offsets, model.stride)
         seed = PowerBackground(alpha=25)(replace(seed, affinity=seen))
@@ -150,17 +160,11 @@ def edges(affinity):
 def test_a_random_walk_goes_between_edges(generate, edges, names, files, tmp_path):
     options = ('--cfg-options', 'refine.rw.1.type=EdgeWalkRefiner')
     generate(*OFFLINE, '--refine', 'rw', '--affinity', *edges, *options)
-    init_default_scope('mmseg')
-    cfg = Config.fromfile(edges[0])
-    model = MODELS.build(cfg.model).eval()
-    model.load_state_dict(torch.load(edges[1], weights_only=True))
-    mean, std = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+    model = trained(edges)
     for name in names:
         seed = files(name)()
-        pixels = torch.from_numpy(((seed.image - mean) / std).transpose(2, 0, 1))
-        height, width = seed.image.shape[:2]
-        pixels = torch.nn.functional.pad(pixels, (0, -width % 4, 0, -height % 4))
-        views = [pixels[None].float(), pixels[None].float().flip(-1)]
+        pixels = normalised(seed.image)
+        views = [pixels, pixels.flip(-1)]
         with torch.no_grad():
             features = [model.extract_feat(view) for view in views]
             found = model.decode_head.predict(features)

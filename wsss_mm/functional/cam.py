@@ -229,11 +229,7 @@ def sum_views(cams: Sequence[Tensor]) -> Tensor:
         >>> sum_views([torch.ones(1, 1, 2), torch.ones(1, 1, 2)])
         tensor([[[2., 2.]]])
     """
-    if not cams:
-        raise ValueError('sum_views needs at least one view, got none')
-    shapes = sorted({tuple(cam.shape) for cam in cams})
-    if len(shapes) > 1:
-        raise ValueError(f'all views must have one shape (C, H, W), got {shapes}')
+    check_views(cams)
     total = cams[0].clone()
     for cam in cams[1:]:
         total += cam
@@ -274,6 +270,15 @@ def _extremes(cam: Tensor) -> tuple[Tensor, Tensor]:
     high = pixels.max(dim=-1).values[..., None, None]
     low = pixels.min(dim=-1).values[..., None, None]
     return high, low
+
+
+def check_views(cams: Sequence[Tensor]) -> None:
+    """Refuse to fuse no map stack, or stacks whose shapes differ."""
+    if not cams:
+        raise ValueError('fusing needs at least one view, got none')
+    shapes = sorted({tuple(cam.shape) for cam in cams})
+    if len(shapes) > 1:
+        raise ValueError(f'all views must have one shape (C, H, W), got {shapes}')
 
 
 def _check_maps(name: str, cam: Tensor, ndim: int) -> None:

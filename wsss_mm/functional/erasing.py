@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .cam import check_views
+
 EPS = 1e-8
 
 
@@ -203,11 +205,7 @@ def max_views(cams: Sequence[Tensor]) -> Tensor:
         >>> max_views([torch.zeros(1, 1, 2), torch.ones(1, 1, 2)])
         tensor([[[1., 1.]]])
     """
-    if not cams:
-        raise ValueError('the maximum needs at least one map stack, got none')
-    shapes = sorted({tuple(cam.shape) for cam in cams})
-    if len(shapes) > 1:
-        raise ValueError(f'all map stacks must have one shape, got {shapes}')
+    check_views(cams)
     return torch.stack(list(cams)).amax(dim=0)
 
 
