@@ -29,6 +29,12 @@ from wsss_mm.engine.command_line import (
     readable_errors,
 )
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.engine.kept_files import (
+    claim,
+    network_settings,
+    remaining,
+    settings_of,
+)
 from wsss_mm.engine.launch import load_config, prepare_launcher, start_from_nothing
 from wsss_mm.engine.refine import (
     SEED_FOLDER,
@@ -39,11 +45,12 @@ from wsss_mm.engine.refine import (
     save_all,
     save_refined,
     save_seed_scores,
+    score_folder,
     seed_jobs,
     training_scores,
     with_affinity,
 )
-from wsss_mm.engine.weights import load_weights
+from wsss_mm.engine.weights import fingerprint, load_weights
 from wsss_mm.refinement import build_chain, refine_all, run_pool
 from wsss_mm.registry import DATASETS
 
@@ -119,20 +126,9 @@ def test_dataset(cfg: Config) -> Any:
     return DATASETS.build(cfg.test_dataloader.dataset)
 
 
-def remaining(
-    dataset: Any, args: argparse.Namespace, *folders: tuple[Path, str]
-) -> list[int]:
-    """List the images that lack a file in some (folder, suffix)."""
-    names = [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
-    todo = [
-        i
-        for i, name in enumerate(names)
-        if args.overwrite
-        or not all((folder / f'{name}{suffix}').is_file() for folder, suffix in folders)
-    ]
-    place = ', '.join(str(folder) for folder, _ in folders)
-    print(f'{place}: {len(names) - len(todo)} of {len(names)} images are done already')
-    return todo
+def names_of(dataset: Any) -> list[str]:
+    """List the images of a dataset."""
+    return [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
 
 
 def share(todo: list[int]) -> list[int]:
@@ -160,10 +156,14 @@ def prepare(cfg: Config, args: argparse.Namespace) -> Config:
 
 def make_cams(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> None:
     """Run the CAM network over the images that have no CAMs or masks yet."""
-    wanted = [] if args.threshold == AUTO else [(out / MASK_FOLDER, '.png')]
+    settings, wanted = network_settings(cfg, args.checkpoint), []
+    if args.threshold != AUTO:
+        wanted.append((out / MASK_FOLDER, '.png'))
+        claim(out / MASK_FOLDER, settings, overwrite=args.overwrite)
     if not args.no_cams:
         wanted.append((out / CAM_FOLDER, '.npz'))
-    todo = remaining(dataset, args, *wanted)
+        claim(out / CAM_FOLDER, settings['cams'], overwrite=args.overwrite)
+    todo = remaining(names_of(dataset), *wanted, overwrite=args.overwrite)
     if not todo:
         return
     cfg.test_dataloader.dataset.indices = todo
@@ -188,6 +188,8 @@ def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
     files = [one for _, one in seed_jobs(dataset, every, out)]
     threshold = choose_from_files(files, workers=args.workers)
     print(f'background threshold {threshold:.2f}, chosen without masks')
+    settings = dict(cams=settings_of(out / CAM_FOLDER), threshold=threshold)
+    claim(out / MASK_FOLDER, settings, overwrite=True)
     jobs = seed_jobs(dataset, share(list(every)), out)
     palette = dataset.metainfo['palette']
     write_masks(jobs, out / MASK_FOLDER, threshold=threshold, palette=palette)
@@ -197,7 +199,17 @@ def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
 def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> dict:
     """Refine the CAM files into masks; return the message of each image that failed."""
     folder = out / mask_folder(args.refine)
-    todo = share(remaining(dataset, args, (folder, '.png')))
+    settings = dict(
+        cams=settings_of(out / CAM_FOLDER),
+        chain=chain_steps(cfg, args.refine),
+        affinity=fingerprint(args.affinity[1]) if args.affinity else None,
+        margin=args.ignore_margin,
+    )
+    claim(folder, settings, overwrite=args.overwrite)
+    wanted = [(folder, '.png')]
+    if args.keep_scores:
+        wanted.append((out / score_folder(args.refine), '.npz'))
+    todo = share(remaining(names_of(dataset), *wanted, overwrite=args.overwrite))
     jobs = seed_jobs(dataset, todo, out)
     if needs_affinity(cfg, args.refine):
         network = AffinityNetwork(load_config(args.affinity[0]), args.affinity[1])
@@ -223,7 +235,12 @@ def make_seed_scores(
 ) -> dict:
     """Write what the affinity network learns from; return what failed."""
     folder = out / SEED_FOLDER
-    todo = share(remaining(dataset, args, (folder, '.npz')))
+    settings = dict(
+        cams=settings_of(out / CAM_FOLDER), training_scores=cfg.training_scores
+    )
+    claim(folder, settings, overwrite=args.overwrite)
+    wanted = (folder, '.npz')
+    todo = share(remaining(names_of(dataset), wanted, overwrite=args.overwrite))
     jobs = seed_jobs(dataset, todo, out)
     results = run_pool(jobs, training_scores(cfg), workers=args.workers)
     save = partial(save_seed_scores, folder=folder)
@@ -256,6 +273,9 @@ def main() -> None:
         start_from_nothing(cfg)
         check(cfg, args)
         out = Path(args.out or cfg.work_dir)
+        if args.threshold is None and (args.seed_scores or args.refine != 'none'):
+            # The CAMs' masks are no aim then: those that are there stay.
+            args.threshold = (settings_of(out / MASK_FOLDER) or {}).get('threshold')
         cfg = prepare(cfg, args)
         dataset = test_dataset(cfg)
         make_cams(cfg, args, dataset, out)

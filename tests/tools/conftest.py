@@ -48,8 +48,8 @@ def generate(root, folder, tmp_path, monkeypatch, capsys):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def run(*arguments):
-        argv = [path, folder / 'thin.py', folder / 'net.pth', '--out', tmp_path]
+    def run(*arguments, checkpoint='net.pth'):
+        argv = [path, folder / 'thin.py', folder / checkpoint, '--out', tmp_path]
         monkeypatch.setattr(sys, 'argv', [str(a) for a in (*argv, *arguments)])
         module.main()
         return capsys.readouterr().out

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from wsss_mm.functional import cam_to_mask, choose_threshold, threshold_separati
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask, save_mask
 from wsss_mm.registry import DATASETS, MODELS
+
+NOTE = 'masks.settings.json'
 
 
 def names_of(folder, split):
@@ -76,13 +80,37 @@ def test_list_threshold_and_masks_alone(generate, folder, tmp_path):
     split = folder / 'data/ImageSets/Segmentation/val.txt'
     arguments = ('--single-scale', '--no-cams', '--split', split)
     generate(*arguments, '--threshold', '0.99')
-    assert [path.name for path in tmp_path.iterdir()] == ['masks']
+    assert {path.name for path in tmp_path.iterdir()} == {'masks', NOTE}
     assert stems(tmp_path / 'masks') == names_of(folder, 'val')
     (mask,) = map(load_mask, (tmp_path / 'masks').iterdir())
     strict = (mask > 0).mean()
     generate(*arguments, '--threshold', '0.01', '--overwrite')
     (mask,) = map(load_mask, (tmp_path / 'masks').iterdir())
     assert (mask > 0).mean() > strict + 0.1
+
+
+def test_masks_of_other_settings_do_not_mix(generate, folder, tmp_path, capsys):
+    arguments = ('--single-scale', '--no-cams', '--threshold')
+    generate(*arguments, '0.2')
+    (tmp_path / f'masks/{names_of(folder, "trainaug")[0]}.png').unlink()
+    with pytest.raises(SystemExit) as stop:
+        generate(*arguments, '0.3')
+    assert stop.value.code == 2
+    assert 'threshold: 0.2, now 0.3' in capsys.readouterr().err
+    assert len(stems(tmp_path / 'masks')) == len(names_of(folder, 'trainaug')) - 1
+
+    with pytest.raises(SystemExit):
+        generate(
+            *arguments, '0.2', '--cfg-options', 'model.test_cfg.normalization=min_max'
+        )
+    assert 'normalization: ' in capsys.readouterr().err
+    generate(*arguments, '0.2')
+    assert stems(tmp_path / 'masks') == sorted(names_of(folder, 'trainaug'))
+
+    shutil.copy(folder / 'other.pth', folder / 'retrained.pth')
+    with pytest.raises(SystemExit):
+        generate(*arguments, '0.2', checkpoint='retrained.pth')
+    assert 'weights: ' in capsys.readouterr().err
 
 
 def test_true_masks_are_never_read(generate, folder, tmp_path):

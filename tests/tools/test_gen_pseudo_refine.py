@@ -59,11 +59,55 @@ def affinity(root, folder):
     return folder / 'affinity.py', folder / 'affinity.pth'
 
 
+def test_refined_masks_of_other_settings_do_not_mix(
+    generate, affinity, folder, tmp_path, capsys
+):
+    walk = (*OFFLINE, '--refine', 'rw', '--affinity', *affinity)
+    generate(*walk)
+    refused = [
+        (*walk, '--cfg-options', 'background.alpha=3'),
+        (*walk, '--ignore-margin', '0.1'),
+        (*walk[:-1], folder / 'affinity_retrained.pth'),
+    ]
+    weights = torch.load(affinity[1], weights_only=True)
+    torch.save({k: v + 1 for k, v in weights.items()}, refused[2][-1])
+    for arguments, message in zip(refused, ('alpha: ', 'margin: None', 'affinity: ')):
+        with pytest.raises(SystemExit):
+            generate(*arguments)
+        error = capsys.readouterr().err
+        assert 'masks_rw: its files were made with other settings' in error
+        assert message in error
+    # Scores that were not kept the first time are made when they are asked for.
+    generate(*walk, '--keep-scores')
+    assert any((tmp_path / 'cams_rw').iterdir())
+
+
+@pytest.mark.parametrize('threshold', ['0.4', 'auto'])
+def test_a_refinement_leaves_the_masks_of_the_cams_alone(
+    generate, names, tmp_path, threshold
+):
+    generate(*OFFLINE, '--threshold', threshold)
+    path = tmp_path / f'masks/{names[0]}.png'
+    written = path.stat().st_mtime_ns
+    generate(*OFFLINE, '--refine', 'pamr')
+    assert (tmp_path / f'masks_pamr/{names[0]}.png').is_file()
+    assert path.stat().st_mtime_ns == written
+
+
+def test_seed_scores_of_other_settings_do_not_mix(generate, capsys):
+    generate(*OFFLINE, '--seed-scores')
+    with pytest.raises(SystemExit):
+        generate(
+            *OFFLINE, '--seed-scores', '--cfg-options', 'training_scores.low_alpha=2'
+        )
+    assert 'training_scores.low_alpha: ' in capsys.readouterr().err
+
+
 def test_a_chain_writes_masks_beside_those_of_the_cams(
     generate, names, files, tmp_path
 ):
     printed = generate(*OFFLINE, '--refine', 'pamr', '--keep-scores')
-    assert 'masks_pamr: 0 of' in printed
+    assert 'cams_pamr: 0 of' in printed
     assert sorted(p.stem for p in (tmp_path / 'masks_pamr').iterdir()) == sorted(names)
     changed = False
     for name in names:

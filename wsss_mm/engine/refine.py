@@ -42,6 +42,11 @@ def mask_folder(chain: str) -> str:
     return MASK_FOLDER if chain == 'none' else f'{MASK_FOLDER}_{chain_name(chain)}'
 
 
+def score_folder(chain: str) -> str:
+    """Name the folder of the refined scores that a chain makes."""
+    return f'{CAM_FOLDER}_{chain_name(chain)}'
+
+
 def chain_steps(cfg: Config, chain: str) -> list[dict]:
     """List the refiners of a config's chain, the background's score first.
 
@@ -206,8 +211,8 @@ def save_refined(
 ) -> None:
     """Write the mask of an image and, if wanted, the scores of its classes."""
     if keep_scores:
-        folder = out / f'{CAM_FOLDER}_{chain_name(chain)}'
-        save_cam(folder / f'{name}.npz', seed.classes, seed.scores[1:])
+        scores = out / score_folder(chain) / f'{name}.npz'
+        save_cam(scores, seed.classes, seed.scores[1:])
     path = out / mask_folder(chain) / f'{name}.png'
     save_mask(path, confident_mask(seed, margin), palette)
 

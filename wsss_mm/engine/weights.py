@@ -1,5 +1,6 @@
 """Read checkpoints safely, find them, and load them into models that they fit."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,27 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     ):
         raise ValueError(f'{path}: holds no state dict of tensors')
     return weights
+
+
+def fingerprint(path: str | Path) -> str:
+    """Sum up the weights of a checkpoint, whatever file holds them.
+
+    Args:
+        path: Checkpoint file, or the work folder of a finished training.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        ValueError: If the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(read_state_dict(path).items()):
+        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        # As bytes, since NumPy has no bfloat16; a scalar has no axis to view.
+        values = tensor.contiguous().reshape(-1).view(torch.uint8)
+        digest.update(values.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 @contextmanager
