@@ -147,8 +147,8 @@ def test_an_output_that_is_a_file(refused, config, tmp_path, root):
     message = refused(
         'gen_pseudo', config, tmp_path / 'fits.pth', '--out', tmp_path / 'out'
     )
-    assert 'out: cannot be made a folder' in message
-    assert 'choose another output folder' in message
+    assert f'cannot write {tmp_path / "out"}/' in message
+    assert 'choose a folder you may write to' in message
 
 
 def test_an_impossible_threshold(refused, config, tmp_path):
