@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from wsss_mm.datasets.synth_voc import write_synth_voc
 
@@ -141,6 +142,7 @@ def test_missing_weights_to_start_from(refused, config):
 def test_an_output_that_is_a_file(refused, config, tmp_path, root):
     from wsss_mm.registry import MODELS
 
+    init_default_scope('mmseg')
     cfg = Config.fromfile(config)
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'fits.pth')
     (tmp_path / 'out').write_text('in the way')
@@ -154,6 +156,7 @@ def test_an_output_that_is_a_file(refused, config, tmp_path, root):
 def test_an_impossible_threshold(refused, config, tmp_path):
     from wsss_mm.registry import MODELS
 
+    init_default_scope('mmseg')
     cfg = Config.fromfile(config)
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'fits.pth')
     message = refused('gen_pseudo', config, tmp_path / 'fits.pth', '--threshold', '-1')
