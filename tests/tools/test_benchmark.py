@@ -61,6 +61,21 @@ def test_random_walk_reports_both_sides(benchmark, tmp_path):
     assert report['squaring_over_walk']['wall'] == pytest.approx(ratio)
 
 
+def test_training_step_reports_both_sides(benchmark, root, tmp_path):
+    path = tmp_path / 'step.json'
+    config = root / 'configs/cam/cam_r18_synth.py'
+    size = ['--batch', '2', '--size', '64', '--steps', '1', '--rounds', '1']
+    done = benchmark('training_step', '--json', path, '--config', config, *size)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(path.read_text())
+    assert report['largest_difference_of_loss'] == 0
+    for side in ('given_back', 'kept'):
+        found = {k: v['median'] for k, v in report['a_step'][side].items()}
+        assert 0 <= found['cpu_of_system'] < found['cpu']
+        assert found['peak_mib'] > 100
+        assert found['loss'] > 0
+
+
 def test_dense_crf_reports_lattices_and_pool(benchmark, tmp_path):
     pytest.importorskip('pydensecrf', reason='pip install -r requirements/crf.txt')
     path = tmp_path / 'crf.json'

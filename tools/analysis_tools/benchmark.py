@@ -9,6 +9,8 @@ slows both, prints a table and writes one JSON file:
                       test scale 2.0 of a 500 x 375 image, about a minute and 3 GB.
   random_walk         The random walk against squaring the transition matrix: seconds,
                       ratio, peak memory, relative error. About a minute.
+  training_step       A training step on a CPU with freed memory kept, against given
+                      back: seconds, peak memory, difference of the loss.
   dense_crf           Two dense CRFs of one image in separate calls, on one lattice
                       and filtered jointly; then a pool of processes against one.
 
@@ -29,6 +31,7 @@ import torch
 from benchmark_dense_crf import add_dense_crf
 from benchmark_pixel_correlation import add_pixel_correlation
 from benchmark_random_walk import add_random_walk
+from benchmark_training_step import add_training_step
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,6 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest='command', required=True)
     add_pixel_correlation(commands)
     add_random_walk(commands)
+    add_training_step(commands)
     add_dense_crf(commands)
     return parser.parse_args(argv)
 
