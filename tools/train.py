@@ -2,6 +2,7 @@
 
 import argparse
 
+import torch
 from mmengine.runner import Runner
 
 from wsss_mm.engine.command_line import (
@@ -15,6 +16,7 @@ from wsss_mm.engine.launch import (
     prepare_launcher,
     start_from,
 )
+from wsss_mm.engine.memory import keep_freed_memory
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,6 +43,8 @@ def main() -> None:
         if args.amp:
             cfg.optim_wrapper.type = 'AmpOptimWrapper'
             cfg.optim_wrapper.loss_scale = 'dynamic'
+        if not torch.cuda.is_available():
+            keep_freed_memory()
         Runner.from_cfg(cfg).train()
 
 

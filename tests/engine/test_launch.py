@@ -349,14 +349,6 @@ class TestLauncher:
         assert cfg.env_cfg.dist_cfg.backend == 'nccl'
         assert not torch.distributed.is_initialized()
 
-    @pytest.mark.parametrize('gpu', [False, True])
-    def test_freed_memory_is_kept_on_cpu(self, monkeypatch, gpu):
-        calls = []
-        monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
-        monkeypatch.setattr(launch, 'keep_freed_memory', lambda: calls.append(1))
-        prepare_launcher(Config(), 'none')
-        assert calls == ([] if gpu else [1])
-
     def test_several_cpu_processes_use_gloo(self, monkeypatch):
         opened = []
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)

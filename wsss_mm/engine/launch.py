@@ -8,8 +8,6 @@ import torch.distributed
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
-from wsss_mm.engine.memory import keep_freed_memory
-
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
 
@@ -124,14 +122,12 @@ def drop_metrics_of_masks(cfg: Config) -> None:
 
 
 def prepare_launcher(cfg: Config, launcher: str) -> None:
-    """Set up one process or several, on GPUs as MMEngine does and else on CPU.
+    """Set up distributed running, on GPUs as MMEngine does and else on CPU.
 
     MMEngine's own launcher needs a GPU per process. Without one the gloo group is
     opened here first, which MMEngine then keeps.
     """
     cfg.launcher = launcher
-    if not torch.cuda.is_available():
-        keep_freed_memory()
     if launcher != 'pytorch' or torch.cuda.is_available():
         return
     torch.distributed.init_process_group('gloo')

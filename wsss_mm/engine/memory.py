@@ -18,7 +18,9 @@ def keep_freed_memory() -> bool:
         Whether it took effect: the C library must be glibc.
 
     Note:
-        The process stays as large as it was at its peak until it ends.
+        The process stays as large as it was at its peak until it ends. For training on
+        crops of one size; predicting images of many sizes leaves gaps that none fills,
+        and the process grows.
     """
     if platform.libc_ver()[0] != 'glibc':
         return False
