@@ -199,10 +199,11 @@ def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
 def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> dict:
     """Refine the CAM files into masks; return the message of each image that failed."""
     folder = out / mask_folder(args.refine)
+    walks = needs_affinity(cfg, args.refine)
     settings = dict(
         cams=settings_of(out / CAM_FOLDER),
         chain=chain_steps(cfg, args.refine),
-        affinity=fingerprint(args.affinity[1]) if args.affinity else None,
+        affinity=fingerprint(args.affinity[1]) if walks else None,
         margin=args.ignore_margin,
     )
     claim(folder, settings, overwrite=args.overwrite)
@@ -211,7 +212,7 @@ def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> di
         wanted.append((out / score_folder(args.refine), '.npz'))
     todo = share(remaining(names_of(dataset), *wanted, overwrite=args.overwrite))
     jobs = seed_jobs(dataset, todo, out)
-    if needs_affinity(cfg, args.refine):
+    if walks:
         network = AffinityNetwork(load_config(args.affinity[0]), args.affinity[1])
         data = dict(cfg.test_dataloader.dataset)
         jobs = with_affinity(jobs, network.predict(data, todo))
