@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import barrier, get_rank, get_world_size
+from mmengine.dist import barrier
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
@@ -27,6 +27,7 @@ from wsss_mm.engine.command_line import (
     add_config_options,
     parse_with_launcher,
     readable_errors,
+    tell,
 )
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.engine.kept_files import (
@@ -35,7 +36,8 @@ from wsss_mm.engine.kept_files import (
     remaining,
     settings_of,
 )
-from wsss_mm.engine.launch import load_config, prepare_launcher, start_from_nothing
+from wsss_mm.engine.launch import load_config, start_from_nothing
+from wsss_mm.engine.processes import meet, share, share_of_remaining, workers_here
 from wsss_mm.engine.refine import (
     SEED_FOLDER,
     AffinityNetwork,
@@ -104,7 +106,7 @@ def parse_args() -> argparse.Namespace:
         '--workers',
         type=int,
         default=os.cpu_count(),
-        help='processes for dense CRF, 0 for none (default: one for each CPU)',
+        help='processes for dense CRF on a machine, 0 for none (default: one a CPU)',
     )
     refinement.add_argument(
         '--keep-scores',
@@ -129,11 +131,6 @@ def test_dataset(cfg: Config) -> Any:
 def names_of(dataset: Any) -> list[str]:
     """List the images of a dataset."""
     return [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
-
-
-def share(todo: list[int]) -> list[int]:
-    """Take this process's part of the images."""
-    return todo[get_rank() :: get_world_size()]
 
 
 def prepare(cfg: Config, args: argparse.Namespace) -> Config:
@@ -178,7 +175,7 @@ def make_cams(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) ->
     runner = Runner.from_cfg(cfg)
     load_weights(runner.model, args.checkpoint)
     runner.test()
-    print(f'wrote {", ".join(str(folder) for folder, _ in wanted)}')
+    tell(f'wrote {", ".join(str(folder) for folder, _ in wanted)}')
 
 
 def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
@@ -187,13 +184,13 @@ def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
     every = range(len(dataset))
     files = [one for _, one in seed_jobs(dataset, every, out)]
     threshold = choose_from_files(files, workers=args.workers)
-    print(f'background threshold {threshold:.2f}, chosen without masks')
+    tell(f'background threshold {threshold:.2f}, chosen without masks')
     settings = dict(cams=settings_of(out / CAM_FOLDER), threshold=threshold)
     claim(out / MASK_FOLDER, settings, overwrite=True)
     jobs = seed_jobs(dataset, share(list(every)), out)
     palette = dataset.metainfo['palette']
     write_masks(jobs, out / MASK_FOLDER, threshold=threshold, palette=palette)
-    print(f'wrote {out / MASK_FOLDER}')
+    tell(f'wrote {out / MASK_FOLDER}')
 
 
 def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> dict:
@@ -210,7 +207,7 @@ def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> di
     wanted = [(folder, '.png')]
     if args.keep_scores:
         wanted.append((out / score_folder(args.refine), '.npz'))
-    todo = share(remaining(names_of(dataset), *wanted, overwrite=args.overwrite))
+    todo = share_of_remaining(names_of(dataset), *wanted, overwrite=args.overwrite)
     jobs = seed_jobs(dataset, todo, out)
     if walks:
         network = AffinityNetwork(load_config(args.affinity[0]), args.affinity[1])
@@ -227,7 +224,7 @@ def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> di
     )
     results = refine_all(jobs, chain, workers=args.workers)
     failures = save_all(results, save, total=len(todo))
-    print(f'wrote {folder}')
+    tell(f'wrote {folder}')
     return failures
 
 
@@ -241,12 +238,12 @@ def make_seed_scores(
     )
     claim(folder, settings, overwrite=args.overwrite)
     wanted = (folder, '.npz')
-    todo = share(remaining(names_of(dataset), wanted, overwrite=args.overwrite))
+    todo = share_of_remaining(names_of(dataset), wanted, overwrite=args.overwrite)
     jobs = seed_jobs(dataset, todo, out)
     results = run_pool(jobs, training_scores(cfg), workers=args.workers)
     save = partial(save_seed_scores, folder=folder)
     failures = save_all(results, save, total=len(todo))
-    print(f'wrote {folder}')
+    tell(f'wrote {folder}')
     return failures
 
 
@@ -270,7 +267,8 @@ def main() -> None:
     args = parse_args()
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
-        prepare_launcher(cfg, args.launcher)
+        meet(cfg, args.launcher)
+        args.workers = workers_here(args.workers)
         start_from_nothing(cfg)
         check(cfg, args)
         out = Path(args.out or cfg.work_dir)
@@ -287,6 +285,7 @@ def main() -> None:
             failures |= make_seed_scores(cfg, args, dataset, out)
         if args.refine != 'none':
             failures |= refine(cfg, args, dataset, out)
+        barrier()  # launchers end all processes when one ends with an error
         if failures:
             shown = '\n  '.join(f'{k}: {v}' for k, v in sorted(failures.items()))
             raise ValueError(

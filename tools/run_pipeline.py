@@ -54,7 +54,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='processes that refine'
     )
-    return parser.parse_args()
+    parser.add_argument(
+        '--gpus',
+        type=int,
+        default=1,
+        help="of this machine; a config's batch_size is that of each (default: 1)",
+    )
+    args = parser.parse_args()
+    if args.gpus < 1:
+        parser.error(f'--gpus must be at least 1, not {args.gpus}')
+    return args
 
 
 def masks_of(cfg: Config) -> tuple[Path, Path] | None:
@@ -215,7 +224,7 @@ def main() -> None:
         if chain != 'none':
             stages += refinement_stages(cfg, args, folder, chain)
         stages += segmenter_stages(args, folder, chain)
-        seconds = run_stages(stages, folder)
+        seconds = run_stages(stages, folder, gpus=args.gpus)
         results = {
             name: json.loads((folder / f'{name}.json').read_text())
             for name in ('cam', 'pseudo_mask', chain, 'segmentation')

@@ -1,6 +1,7 @@
 import argparse
 import builtins
 import pickle
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -351,10 +352,14 @@ class TestLauncher:
 
     def test_several_cpu_processes_use_gloo(self, monkeypatch):
         opened = []
+
+        def open_group(backend, timeout):
+            opened.append((backend, timeout))
+
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-        monkeypatch.setattr(torch.distributed, 'init_process_group', opened.append)
-        cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl'))))
+        monkeypatch.setattr(torch.distributed, 'init_process_group', open_group)
+        cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=90))))
         launch.prepare_launcher(cfg, 'pytorch')
-        assert opened == ['gloo']
+        assert opened == [('gloo', timedelta(seconds=90))]
         assert cfg.env_cfg.dist_cfg.backend == 'gloo'
         assert cfg.model_wrapper_cfg.device_ids is None

@@ -132,6 +132,29 @@ def test_it_runs_this_python(trace, tmp_path):
     assert (tmp_path / 'which.log').read_text().strip() == sys.executable
 
 
+def test_several_gpus_have_a_process_each(trace, tmp_path, monkeypatch):
+    started = []
+
+    def follow(command, log, *, prefix):
+        started.append(command)
+        return 0
+
+    monkeypatch.setattr(pipeline, 'follow', follow)
+    (tmp_path / 'train.log').touch()
+    stages = [
+        Stage('train', ('train.py', 'config.py'), resume=('--resume',)),
+        Stage('eval', ('eval_masks.py', 'masks', 'truth')),
+    ]
+    run_stages(stages, tmp_path, gpus=3)
+    train, evaluate = started
+    assert train[:4] == [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    assert train[4] == '--nproc_per_node=3'
+    tail = ['config.py', '--resume', '--launcher', 'pytorch']
+    assert train[5:] == [str(tmp_path / 'tools/train.py'), *tail]
+    path = str(tmp_path / 'tools/eval_masks.py')
+    assert evaluate == [sys.executable, path, 'masks', 'truth']
+
+
 class TestSegmenterConfig:
     @pytest.fixture
     def config(self, tmp_path):

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import DictAction
+from mmengine.dist import master_only
+
+# Prints once, however many processes run the command.
+tell = master_only(print)
 
 
 class OptionsAction(DictAction):

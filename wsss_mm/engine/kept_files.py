@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from wsss_mm.engine.command_line import tell
 from wsss_mm.engine.weights import fingerprint
 from wsss_mm.io.atomic import atomic_write
 
@@ -35,7 +36,7 @@ def remaining(
         or not all((folder / f'{name}{suffix}').is_file() for folder, suffix in folders)
     ]
     place = ', '.join(str(folder) for folder, _ in folders)
-    print(f'{place}: {len(names) - len(todo)} of {len(names)} images are done already')  # noqa: T201
+    tell(f'{place}: {len(names) - len(todo)} of {len(names)} images are done already')
     return todo
 
 
@@ -64,7 +65,7 @@ def claim(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None
     if note.is_file() and not overwrite:
         refuse_others(folder, read_note(note), wanted)
     elif not overwrite and folder.is_dir() and any(folder.iterdir()):
-        print(f'{folder}: kept as it is; no {note.name} tells what made it')  # noqa: T201
+        tell(f'{folder}: kept as it is; no {note.name} tells what made it')
     elif is_main_process():
         with atomic_write(note) as part:
             part.write_text(json.dumps(wanted, indent=1))

@@ -1,6 +1,7 @@
 """What the command-line tools share to run a config: options, splits, launchers."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -130,7 +131,9 @@ def prepare_launcher(cfg: Config, launcher: str) -> None:
     cfg.launcher = launcher
     if launcher != 'pytorch' or torch.cuda.is_available():
         return
-    torch.distributed.init_process_group('gloo')
+    seconds = (cfg.env_cfg.get('dist_cfg') or {}).get('timeout')
+    timeout = None if seconds is None else timedelta(seconds=seconds)
+    torch.distributed.init_process_group('gloo', timeout=timeout)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     cfg.env_cfg.dist_cfg = dict(backend='gloo')
     os.environ.setdefault('OMP_NUM_THREADS', '1')

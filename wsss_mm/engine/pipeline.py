@@ -13,6 +13,8 @@ from pathlib import Path
 from wsss_mm.io.atomic import atomic_write
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+# Those that can be run in several processes; the others take one.
+LAUNCHED = {'train.py', 'gen_pseudo.py', 'test.py'}
 PROGRESS = re.compile(r'(Iter|Epoch)\((train|val|test)\).*eta: \S+')
 
 
@@ -31,12 +33,29 @@ class Stage:
     resume: tuple[str, ...] = ()
 
 
-def run_stage(stage: Stage, folder: Path, *, echo: bool = True) -> float:
+def launch_command(tool: str, arguments: Sequence[str], *, gpus: int) -> list[str]:
+    """Write the command that runs a tool in one process for each GPU.
+
+    Args:
+        tool: File of ``tools/``.
+        arguments: Its arguments.
+        gpus: How many; on a machine without one, processes on the CPU.
+    """
+    path = str(TOOLS / tool)
+    if gpus == 1 or tool not in LAUNCHED:
+        return [sys.executable, path, *arguments]
+    launcher = ('-m', 'torch.distributed.run', '--standalone')
+    command = [sys.executable, *launcher, f'--nproc_per_node={gpus}', path]
+    return [*command, *arguments, '--launcher', 'pytorch']
+
+
+def run_stage(stage: Stage, folder: Path, *, gpus: int = 1, echo: bool = True) -> float:
     """Run a stage unless it has finished before.
 
     Args:
         stage: What to run.
         folder: Receives ``<name>.log`` and, on success, ``<name>.done.json``.
+        gpus: Processes that share the work.
         echo: Whether to show the progress lines of the log.
 
     Returns:
@@ -58,9 +77,9 @@ def run_stage(stage: Stage, folder: Path, *, echo: bool = True) -> float:
             )
         return done['seconds']
     tool, *arguments = stage.command
-    command = [sys.executable, str(TOOLS / tool), *arguments]
     if log.is_file():
-        command += stage.resume
+        arguments += stage.resume
+    command = launch_command(tool, arguments, gpus=gpus)
     start = time.monotonic()
     status = follow(command, log, prefix=stage.name if echo else None)
     seconds = round(time.monotonic() - start, 1)
@@ -101,8 +120,15 @@ def follow(command: Sequence[str], log: Path, *, prefix: str | None) -> int:
     return process.returncode
 
 
-def run_stages(stages: Sequence[Stage], folder: Path) -> dict[str, float]:
+def run_stages(
+    stages: Sequence[Stage], folder: Path, *, gpus: int = 1
+) -> dict[str, float]:
     """Run stages in order and report the seconds of each.
+
+    Args:
+        stages: What to run.
+        folder: Receives logs and markers.
+        gpus: Processes that share the work of a stage.
 
     Raises:
         ValueError: If a stage fails, or one is done although an earlier one is not:
@@ -120,7 +146,7 @@ def run_stages(stages: Sequence[Stage], folder: Path) -> dict[str, float]:
         )
     for number, stage in enumerate(stages, 1):
         print(f'[{number}/{len(stages)}] {stage.name}', flush=True)  # noqa: T201
-        seconds[stage.name] = run_stage(stage, folder)
+        seconds[stage.name] = run_stage(stage, folder, gpus=gpus)
     return seconds
 
 

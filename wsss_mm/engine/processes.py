@@ -1,0 +1,64 @@
+"""One command in several processes: they meet, and share out images and workers."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import barrier, get_rank, get_world_size, init_dist, is_distributed
+from mmengine.utils.dl_utils import set_multi_processing
+
+from wsss_mm.engine.kept_files import remaining
+from wsss_mm.engine.launch import prepare_launcher
+
+# One process may have to wait for the images of another: a day.
+WAIT_SECONDS = 86400
+
+
+def meet(cfg: Config, launcher: str) -> None:
+    """Join the processes of a run now; MMEngine does it when a runner is built.
+
+    A run that only refines builds none. The time to wait for each other is long,
+    since some images take many times longer than others.
+
+    Args:
+        cfg: Config as `load_config` returns it; gains ``launcher`` and a timeout.
+        launcher: ``none`` for a single process, or one of MMEngine's.
+    """
+    cfg.env_cfg.setdefault('dist_cfg', {}).setdefault('timeout', WAIT_SECONDS)
+    prepare_launcher(cfg, launcher)
+    if launcher == 'none' or is_distributed():
+        return
+    set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
+    init_dist(launcher, **cfg.env_cfg.dist_cfg)
+
+
+def share(indices: Sequence[int]) -> list[int]:
+    """Take this process's part of a list that is the same in all."""
+    return list(indices[get_rank() :: get_world_size()])
+
+
+def share_of_remaining(
+    names: Sequence[str], *folders: tuple[Path, str], overwrite: bool
+) -> list[int]:
+    """Take this process's part of the images that lack a file in some folder.
+
+    Args:
+        names: Names of the images.
+        folders: Each folder, and the ending of its files.
+        overwrite: Whether every image lacks them.
+
+    Returns:
+        Their indices. No image is in the parts of two processes, or in none.
+    """
+    barrier()  # the files of an earlier stage are there
+    todo = remaining(names, *folders, overwrite=overwrite)
+    barrier()  # nobody writes before all have looked
+    return share(todo)
+
+
+def workers_here(workers: int) -> int:
+    """Divide a machine's workers among the processes that a launcher began on it."""
+    if workers <= 0:
+        return workers
+    return max(1, workers // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
