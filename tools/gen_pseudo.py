@@ -268,7 +268,7 @@ def main() -> None:
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         meet(cfg, args.launcher)
-        args.workers = workers_here(args.workers)
+        args.workers = workers_here(args.workers, args.launcher)
         start_from_nothing(cfg)
         check(cfg, args)
         out = Path(args.out or cfg.work_dir)

@@ -60,21 +60,31 @@ def test_nobody_writes_while_another_looks(process, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'workers, processes_here, expected',
+    'workers, count, expected',
     [(8, None, 8), (8, '1', 8), (8, '4', 2), (7, '4', 1), (2, '4', 1), (0, '4', 0)],
 )
+@pytest.mark.parametrize(
+    'launcher, variable',
+    [('pytorch', 'LOCAL_WORLD_SIZE'), ('slurm', 'SLURM_NTASKS_PER_NODE')],
+)
 def test_workers_are_those_of_the_machine(
-    monkeypatch, workers, processes_here, expected
+    monkeypatch, launcher, variable, workers, count, expected
 ):
-    monkeypatch.delenv('LOCAL_WORLD_SIZE', raising=False)
-    if processes_here is not None:
-        monkeypatch.setenv('LOCAL_WORLD_SIZE', processes_here)
-    assert workers_here(workers) == expected
+    monkeypatch.delenv(variable, raising=False)
+    if count is not None:
+        monkeypatch.setenv(variable, count)
+    assert workers_here(workers, launcher) == expected
+
+
+def test_a_single_process_has_all_workers(monkeypatch):
+    # Slurm says so inside of a job, too, in which one process was started by hand.
+    monkeypatch.setenv('SLURM_NTASKS_PER_NODE', '4')
+    assert workers_here(8, 'none') == 8
 
 
 def test_negative_workers_are_left_for_the_pool_to_refuse(monkeypatch):
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
-    assert workers_here(-1) == -1
+    assert workers_here(-1, 'pytorch') == -1
 
 
 class TestMeet:

@@ -7,6 +7,12 @@ import pytest
 
 TRAIN = ('slurm_train.sh', ['part', 'job', 'config.py'], 'train.py config.py')
 TEST = ('slurm_test.sh', ['part', 'job', 'c.py', 'w.pth'], 'test.py c.py w.pth')
+MASKS = (
+    'slurm_gen_pseudo.sh',
+    ['part', 'job', 'c.py', 'w.pth'],
+    'gen_pseudo.py c.py w.pth',
+)
+SCRIPTS = [TRAIN, TEST, MASKS]
 
 
 @pytest.fixture
@@ -28,7 +34,7 @@ def run(root, tmp_path):
     return call
 
 
-@pytest.mark.parametrize('script, arguments, command', [TRAIN, TEST])
+@pytest.mark.parametrize('script, arguments, command', SCRIPTS)
 @pytest.mark.parametrize('gpus, per_node', [('2', '2'), ('16', '8')])
 def test_srun_gets_the_whole_command(
     run, root, script, arguments, command, gpus, per_node
@@ -50,7 +56,7 @@ def test_srun_gets_the_whole_command(
     assert given[start + 3 :] == [*rest, *tail]
 
 
-@pytest.mark.parametrize('script, arguments, command', [TRAIN, TEST])
+@pytest.mark.parametrize('script, arguments, command', SCRIPTS)
 def test_missing_arguments_are_explained(run, script, arguments, command):
     done = run(script, *arguments[:-1])
     assert done.returncode == 2

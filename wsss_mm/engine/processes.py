@@ -11,6 +11,12 @@ from mmengine.utils.dl_utils import set_multi_processing
 from wsss_mm.engine.kept_files import remaining
 from wsss_mm.engine.launch import prepare_launcher
 
+# Where a launcher says how many processes it began on a machine.
+LOCAL_COUNTS = dict(
+    pytorch='LOCAL_WORLD_SIZE',
+    slurm='SLURM_NTASKS_PER_NODE',
+    mpi='OMPI_COMM_WORLD_LOCAL_SIZE',
+)
 # One process may have to wait for the images of another: a day.
 WAIT_SECONDS = 86400
 
@@ -57,8 +63,13 @@ def share_of_remaining(
     return share(todo)
 
 
-def workers_here(workers: int) -> int:
-    """Divide a machine's workers among the processes that a launcher began on it."""
-    if workers <= 0:
+def workers_here(workers: int, launcher: str) -> int:
+    """Divide a machine's workers among the processes that a launcher began on it.
+
+    Args:
+        workers: For the whole machine; 0 and less are returned as they are.
+        launcher: ``none`` for a single process, or one of MMEngine's.
+    """
+    if workers <= 0 or launcher == 'none':
         return workers
-    return max(1, workers // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+    return max(1, workers // int(os.environ.get(LOCAL_COUNTS[launcher], 1)))
