@@ -87,6 +87,24 @@ def test_a_failure_shows_the_end_of_the_log_and_is_tried_again(trace, tmp_path):
     assert calls(trace) == ['fail', 'fail --resume']
 
 
+def test_a_failure_shows_the_message_and_not_what_a_launcher_adds(trace, tmp_path):
+    page = '\n'.join(f'line {i} of the launcher' for i in range(40))
+    (tmp_path / 'tools/launched.py').write_text(
+        f'import sys\nprint("noise\\nerror: no such file x.csv\\n  mend it")\n'
+        f'sys.exit({page!r})'
+    )
+    (tmp_path / 'one.log').write_text('error: of an earlier try\n')
+    with pytest.raises(ValueError, match='stage one failed') as caught:
+        run_stage(Stage('one', ('launched.py',)), tmp_path)
+    lines = str(caught.value).splitlines()
+    assert lines[1:4] == [
+        '  error: no such file x.csv',
+        '    mend it',
+        '  line 0 of the launcher',
+    ]
+    assert len(lines) == 13
+
+
 def test_a_resumed_stage_counts_as_the_same_command(trace, tmp_path):
     (tmp_path / 'one.log').write_text('of an earlier try\n')
     resumed = stage(trace, 'a', resume=('--resume',))

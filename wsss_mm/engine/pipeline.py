@@ -15,6 +15,8 @@ from wsss_mm.io.atomic import atomic_write
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 # Those that can be run in several processes; the others take one.
 LAUNCHED = {'train.py', 'gen_pseudo.py', 'test.py'}
+MESSAGE = re.compile(r'(\S+: )?error: ')
+SHOWN = 12
 PROGRESS = re.compile(r'(Iter|Epoch)\((train|val|test)\).*eta: \S+')
 
 
@@ -80,18 +82,28 @@ def run_stage(stage: Stage, folder: Path, *, gpus: int = 1, echo: bool = True) -
     if log.is_file():
         arguments += stage.resume
     command = launch_command(tool, arguments, gpus=gpus)
-    start = time.monotonic()
+    start, before = time.monotonic(), log.stat().st_size if log.is_file() else 0
     status = follow(command, log, prefix=stage.name if echo else None)
     seconds = round(time.monotonic() - start, 1)
     if status:
-        tail = '\n  '.join(log.read_text(errors='replace').splitlines()[-12:])
+        said = '\n  '.join(what_it_said(log.read_bytes()[before:]))
         raise ValueError(
-            f'stage {stage.name} failed (exit status {status}). The end of {log}:\n'
-            f'  {tail}'
+            f'stage {stage.name} failed (exit status {status}). From {log}:\n  {said}'
         )
     with atomic_write(marker) as part:
         part.write_text(json.dumps(dict(command=stage.command, seconds=seconds)))
     return seconds
+
+
+def what_it_said(output: bytes) -> list[str]:
+    """Pick some lines of a failed command's output: its message, or else its end.
+
+    Behind the message a launcher of several processes writes a page of its own.
+    """
+    lines = output.decode(errors='replace').splitlines()
+    end = max(0, len(lines) - SHOWN)
+    first = next((i for i, line in enumerate(lines) if MESSAGE.match(line)), end)
+    return lines[first : first + SHOWN]
 
 
 def follow(command: Sequence[str], log: Path, *, prefix: str | None) -> int:

@@ -18,6 +18,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import ProgressBar, import_modules_from_strings
 
+from wsss_mm.engine.command_line import tell
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.engine.weights import load_weights
 from wsss_mm.io.cam_file import save_cam
@@ -194,7 +195,7 @@ def progress(total: int) -> Callable[[], None]:
         if number % LINES_EVERY == 0 or number == total:
             left = (time.monotonic() - start) / number * (total - number)
             eta = timedelta(seconds=round(left))
-            print(f'Iter(test) [{number}/{total}]  eta: {eta}', flush=True)  # noqa: T201
+            tell(f'Iter(test) [{number}/{total}]  eta: {eta}', flush=True)
 
     return line
 
