@@ -54,8 +54,13 @@ def evaluate_cams(demo: Demo, name: str, config: str) -> None:
     demo.evaluate(name, cams, '--curve', '--threshold', str(threshold))
 
 
-def method_lane(demo: Demo, method: str, baseline: Future) -> None:
-    """A method's CAMs, their refinement, and the segmenter trained from them."""
+def method_lane(
+    demo: Demo, method: str, baseline: Future, pool: ThreadPoolExecutor
+) -> Future:
+    """A method's CAMs, their masks, and the segmenter trained from them.
+
+    All else that is shown of the method goes to another lane, which is returned.
+    """
     settings, name = METHODS[method], network_of(method)
     config, out = settings.config, demo.folder / name
     if name == BASELINE:
@@ -63,19 +68,28 @@ def method_lane(demo: Demo, method: str, baseline: Future) -> None:
     else:
         demo.train(name, config, f'load_from={demo.pretrained}')
         demo.pseudo(name, config, demo.split('trainaug'), out)
-        evaluate_cams(demo, name, config)
-    chains = settings.chains(crf=crf_is_installed())
-    walk = train_affinity(demo, method) if 'rw' in chains else ()
-    for chain, stage in chains.items():
-        refine = ('--refine', chain, *(walk if 'rw' in chain else ()))
-        # The others are only there to be scored.
-        split = demo.split('trainaug' if stage == 'pseudo_mask' else 'train')
-        demo.pseudo(name, config, split, out, *refine)
-        demo.evaluate(f'{method}_{stage}', out / mask_folder(chain))
-    # The last chain makes what the segmenter learns from, and what is shown.
-    demo.pseudo(name, config, demo.folder / 'samples.txt', out / 'samples', *refine)
+    *_, chain = settings.chains(crf=crf_is_installed())
+    walk = train_affinity(demo, method) if 'rw' in chain else ()
+    demo.pseudo(name, config, demo.split('trainaug'), out, '--refine', chain, *walk)
+    others = pool.submit(comparison_lane, demo, method, walk)
     masks = out / mask_folder(chain)
     demo.segment(f'{method}_segmentation', str(segmenter_config(config)), masks)
+    return others
+
+
+def comparison_lane(demo: Demo, method: str, walk: tuple[str, ...]) -> None:
+    """What no segmenter waits for: scores, and the masks that are shown."""
+    settings, name = METHODS[method], network_of(method)
+    config, out = settings.config, demo.folder / name
+    if name != BASELINE:
+        evaluate_cams(demo, name, config)
+    for chain, stage in settings.chains(crf=crf_is_installed()).items():
+        refine = ('--refine', chain, *(walk if 'rw' in chain else ()))
+        if stage != 'pseudo_mask':
+            demo.pseudo(name, config, demo.split('train'), out, *refine)
+        demo.evaluate(f'{method}_{stage}', out / mask_folder(chain))
+    # The last chain's are shown.
+    demo.pseudo(name, config, demo.folder / 'samples.txt', out / 'samples', *refine)
 
 
 def crf_is_installed() -> bool:
@@ -99,14 +113,18 @@ def run_lanes(demo: Demo) -> None:
         # First, since others may wait for it.
         baseline = pool.submit(baseline_lane, demo)
         networks = sorted(demo.methods, key=lambda name: network_of(name) == BASELINE)
-        lanes = [pool.submit(method_lane, demo, name, baseline) for name in networks]
-        lanes.append(pool.submit(supervised_lane, demo))
-        for lane in (baseline, *lanes):
-            try:
+        lanes = [
+            pool.submit(method_lane, demo, name, baseline, pool) for name in networks
+        ]
+        supervised = pool.submit(supervised_lane, demo)
+        try:
+            baseline.result()
+            others = [lane.result() for lane in lanes]
+            for lane in (supervised, *others):
                 lane.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def parse_args() -> argparse.Namespace:
