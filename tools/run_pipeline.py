@@ -20,7 +20,12 @@ from wsss_mm.engine.pipeline import (
     run_stages,
     segmenter_config,
 )
-from wsss_mm.engine.refine import SEED_FOLDER, mask_folder, needs_affinity
+from wsss_mm.engine.refine import (
+    SEED_FOLDER,
+    chain_name,
+    mask_folder,
+    needs_affinity,
+)
 from wsss_mm.io.atomic import atomic_write
 
 
@@ -219,7 +224,7 @@ def main() -> None:
         options = parse_options(args.cfg_options)
         cfg = load_config(args.config, options, work_dir=args.work_dir)
         folder = Path(cfg.work_dir)
-        chain = args.refine or default_chain(args.config)
+        chain = chain_name(args.refine or default_chain(args.config))
         stages = cam_stages(cfg, args, folder)
         if chain != 'none':
             stages += refinement_stages(cfg, args, folder, chain)

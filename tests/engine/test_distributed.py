@@ -225,10 +225,12 @@ def test_two_processes_measure_what_one_does(root, folder):
         assert pair[0].read_bytes() == pair[1].read_bytes()
 
 
-def test_two_processes_make_the_pseudo_masks_of_one(root, folder):
+def test_two_processes_make_the_pseudo_masks_of_one(root, folder, write_affinity):
     given = [folder / 'config.py', folder / 'one']
-    more = ['--single-scale', '--refine', 'pamr', '--workers', '2']
-    more += ['--work-dir', folder / 'generated']
+    # The images differ in size, so an affinity of another one would not fit.
+    affinity = write_affinity(folder, folder / 'data')
+    more = ['--single-scale', '--refine', 'rw', '--affinity', *affinity]
+    more += ['--workers', '2', '--work-dir', folder / 'generated']
 
     def generate():
         run_both(
@@ -245,13 +247,14 @@ def test_two_processes_make_the_pseudo_masks_of_one(root, folder):
     generate()
     one, two = files('one'), files('two')
     assert one.keys() == two.keys()
-    assert {Path(name).parent.name for name in one} == {'cams', 'masks', 'masks_pamr'}
+    folders = {Path(name).parent.name for name in one}
+    assert folders == {'cams', 'masks', 'masks_rw'}
     split = folder / 'data/ImageSets/Segmentation/trainaug.txt'
     assert len(one) == 3 * len(split.read_text().split()) == 21
     for name, path in one.items():
         assert path.read_bytes() == two[name].read_bytes(), name
     # All CAMs are there and one process has a refined mask left to make.
-    lost = sorted(name for name in one if name.startswith('masks_pamr'))[1]
+    lost = sorted(name for name in one if name.startswith('masks_rw'))[1]
     kept = {name: path.stat().st_mtime_ns for name, path in two.items() if name != lost}
     expected = two[lost].read_bytes()
     for run in (one, two):

@@ -170,7 +170,7 @@ def test_from_an_own_folder_to_a_segmenter(tool, shelf, monkeypatch):
     """The README's commands, with PAMR in the place of dense CRF."""
     stages = []
 
-    def run_here(stage, folder):
+    def run_here(stage, folder, *, gpus):
         stages.append(stage.name)
         tool(*stage.command)
         return 0.0

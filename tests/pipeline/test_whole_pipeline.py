@@ -171,9 +171,13 @@ class TestPlan:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         planned = []
-        monkeypatch.setattr(
-            module, 'run_stages', lambda stages, folder: planned.extend(stages) or {}
-        )
+
+        def run_stages(stages, folder, *, gpus):
+            assert gpus == make.gpus
+            planned.extend(stages)
+            return {}
+
+        monkeypatch.setattr(module, 'run_stages', run_stages)
 
         def make(*arguments):
             config = str(root / 'configs/cam/cam_r18_synth.py')
@@ -182,7 +186,15 @@ class TestPlan:
             module.main()
             return {stage.name: stage for stage in planned}
 
+        make.gpus = 1
         return make
+
+    def test_gpus(self, plan, capsys):
+        plan.gpus = 4
+        assert tuple(plan('--gpus', '4')) == STAGES
+        with pytest.raises(SystemExit):
+            plan('--gpus', '0')
+        assert '--gpus must be at least 1, not 0' in capsys.readouterr().err
 
     def test_all_stages(self, plan):
         stages = plan()
@@ -192,6 +204,9 @@ class TestPlan:
         assert any('seed_scores=' in a for a in stages['train_affinity'].command)
         assert '--affinity' in stages['refine_rw_crf'].command
         assert any('masks_rw_crf' in a for a in stages['train_segmenter'].command)
+
+    def test_a_chain_may_be_written_with_a_plus(self, plan):
+        assert tuple(plan('--refine', 'rw+crf')) == STAGES
 
     def test_other_refinements(self, plan):
         stages = plan('--refine', 'none')

@@ -43,20 +43,9 @@ def files(folder, tmp_path):
 
 
 @pytest.fixture(scope='module')
-def affinity(root, folder):
+def affinity(write_affinity, folder):
     """Config and checkpoint of an affinity network on the tiny dataset."""
-    init_default_scope('mmseg')
-    cfg = Config.fromfile(root / 'configs/cam/cam_r18_synth_affinity.py')
-    cfg.model.backbone.update(stem_channels=4, base_channels=4)
-    cfg.model.decode_head.update(in_channels=(4, 8, 16, 32), mid_channels=(4, 4, 4, 4))
-    for split in ('train', 'test'):
-        cfg[f'{split}_dataloader'].dataset.data_root = str(folder / 'data')
-    cfg.dump(folder / 'affinity.py')
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    torch.save(model.state_dict(), folder / 'affinity.pth')
-    return folder / 'affinity.py', folder / 'affinity.pth'
+    return write_affinity(folder, folder / 'data')
 
 
 def test_refined_masks_of_other_settings_do_not_mix(

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
 from mmengine.utils import ProgressBar, import_modules_from_strings
 
 from wsss_mm.engine.command_line import tell
@@ -25,7 +25,7 @@ from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.score_file import save_scores
 from wsss_mm.refinement import AffinityMap, Seed, SeedFiles, seed_mask
-from wsss_mm.registry import MODELS, TASK_UTILS
+from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 
 SEED_FOLDER = 'seed_scores'
 IGNORED = np.uint8(255)
@@ -94,14 +94,11 @@ class AffinityNetwork:
             dataset: Config of the dataset.
             indices: Which of its images.
         """
-        loader = dict(
-            batch_size=1,
-            num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=dict(dataset, pipeline=self.pipeline, indices=indices),
-        )
+        # No sampler: that would share the images out between processes once more.
+        images = DATASETS.build(dict(dataset, pipeline=self.pipeline, indices=indices))
         with torch.no_grad():
-            for batch in Runner.build_dataloader(loader):
+            for index in range(len(indices)):
+                batch = pseudo_collate([images[index]])
                 (sample,) = self.model.test_step(batch)
                 edge = sample.edge.data[0] if 'edge' in sample else None
                 yield AffinityMap(
