@@ -350,7 +350,8 @@ class TestLauncher:
         assert cfg.env_cfg.dist_cfg.backend == 'nccl'
         assert not torch.distributed.is_initialized()
 
-    def test_several_cpu_processes_use_gloo(self, monkeypatch):
+    @pytest.mark.parametrize('given, seconds', [({}, 1800), (dict(timeout=90), 90)])
+    def test_several_cpu_processes_use_gloo(self, monkeypatch, given, seconds):
         opened = []
 
         def open_group(backend, timeout):
@@ -358,8 +359,8 @@ class TestLauncher:
 
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
         monkeypatch.setattr(torch.distributed, 'init_process_group', open_group)
-        cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=90))))
+        cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', **given))))
         launch.prepare_launcher(cfg, 'pytorch')
-        assert opened == [('gloo', timedelta(seconds=90))]
+        assert opened == [('gloo', timedelta(seconds=seconds))]
         assert cfg.env_cfg.dist_cfg.backend == 'gloo'
         assert cfg.model_wrapper_cfg.device_ids is None

@@ -131,8 +131,9 @@ def prepare_launcher(cfg: Config, launcher: str) -> None:
     cfg.launcher = launcher
     if launcher != 'pytorch' or torch.cuda.is_available():
         return
-    seconds = (cfg.env_cfg.get('dist_cfg') or {}).get('timeout')
-    timeout = None if seconds is None else timedelta(seconds=seconds)
+    # Without a timeout of the config, PyTorch's own.
+    seconds = (cfg.env_cfg.get('dist_cfg') or {}).get('timeout', 1800)
+    timeout = timedelta(seconds=seconds)
     torch.distributed.init_process_group('gloo', timeout=timeout)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     cfg.env_cfg.dist_cfg = dict(backend='gloo')
