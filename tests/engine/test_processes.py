@@ -101,6 +101,8 @@ class TestMeet:
 
     @pytest.fixture
     def opened(self, monkeypatch):
+        for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+            monkeypatch.setenv(name, '1')  # else MMEngine would, for all later tests
         calls = []
 
         def init_dist(launcher, **settings):
