@@ -12,12 +12,5 @@ if [ $# -lt 3 ]; then
 fi
 config=$1 checkpoint=$2 gpus=$3
 shift 3
-tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
-exec "${PYTHON:-python}" -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --nproc_per_node="$gpus" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
-    "$tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+with_torchrun "$gpus" test.py "$config" "$checkpoint" "$@"

@@ -52,8 +52,8 @@ def test_srun_gets_the_whole_command(
     tool, *rest = command.split()
     assert given[start + 1] == '-u'
     assert os.path.samefile(given[start + 2], root / 'tools' / tool)
-    tail = ['--launcher', 'slurm', '--cfg-options', 'a=b c']
-    assert given[start + 3 :] == [*rest, *tail]
+    launcher, options = ['--launcher', 'slurm'], ['--cfg-options', 'a=b c']
+    assert given[start + 3 :] == [*launcher, *rest, *options]
 
 
 @pytest.mark.parametrize('script, arguments, command', SCRIPTS)
