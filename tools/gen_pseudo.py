@@ -36,8 +36,8 @@ from wsss_mm.engine.kept_files import (
     remaining,
     settings_of,
 )
-from wsss_mm.engine.launch import load_config, start_from_nothing
-from wsss_mm.engine.processes import meet, share, share_of_remaining, workers_here
+from wsss_mm.engine.launch import load_config, prepare_launcher, start_from_nothing
+from wsss_mm.engine.processes import share, share_of_remaining, workers_here
 from wsss_mm.engine.refine import (
     SEED_FOLDER,
     AffinityNetwork,
@@ -55,6 +55,9 @@ from wsss_mm.engine.refine import (
 from wsss_mm.engine.weights import fingerprint, load_weights
 from wsss_mm.refinement import build_chain, refine_all, run_pool
 from wsss_mm.registry import DATASETS
+
+# A process may have to wait for the images of another: a day.
+WAIT_SECONDS = 86400
 
 
 def parse_args() -> argparse.Namespace:
@@ -85,7 +88,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', help='folder of the log')
     add_config_options(parser)
-    refinement = parser.add_argument_group('refinement')
+    add_refinement_options(parser.add_argument_group('refinement'))
+    return parse_with_launcher(parser)
+
+
+def add_refinement_options(refinement: argparse._ArgumentGroup) -> None:
+    """Add the options of what is made of CAM files."""
     refinement.add_argument(
         '--refine',
         default='none',
@@ -118,7 +126,6 @@ def parse_args() -> argparse.Namespace:
         type=float,
         help='mark pixels as 255 whose best class leads by less than this',
     )
-    return parse_with_launcher(parser)
 
 
 def test_dataset(cfg: Config) -> Any:
@@ -187,7 +194,7 @@ def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
     tell(f'background threshold {threshold:.2f}, chosen without masks')
     settings = dict(cams=settings_of(out / CAM_FOLDER), threshold=threshold)
     claim(out / MASK_FOLDER, settings, overwrite=True)
-    jobs = seed_jobs(dataset, share(list(every)), out)
+    jobs = seed_jobs(dataset, share(every), out)
     palette = dataset.metainfo['palette']
     write_masks(jobs, out / MASK_FOLDER, threshold=threshold, palette=palette)
     tell(f'wrote {out / MASK_FOLDER}')
@@ -267,7 +274,7 @@ def main() -> None:
     args = parse_args()
     with readable_errors():
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
-        meet(cfg, args.launcher)
+        prepare_launcher(cfg, args.launcher, wait_seconds=WAIT_SECONDS)
         args.workers = workers_here(args.workers, args.launcher)
         start_from_nothing(cfg)
         check(cfg, args)

@@ -1,6 +1,4 @@
-import argparse
-import builtins
-import pickle
+import multiprocessing
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,10 +6,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from torch import nn
 
 from wsss_mm.engine import launch
-from wsss_mm.engine.command_line import OptionsAction, parse_options, readable_errors
 from wsss_mm.engine.launch import (
     drop_metrics_of_masks,
     has_masks,
@@ -20,33 +16,7 @@ from wsss_mm.engine.launch import (
     start_from,
     start_from_nothing,
 )
-from wsss_mm.engine.weights import latest_weights, load_weights, read_state_dict
 from wsss_mm.registry import MODELS
-
-
-class TestErrors:
-    @pytest.mark.parametrize('kind', [ValueError, FileNotFoundError])
-    def test_bad_input_ends_with_a_line_and_status_2(self, capsys, kind):
-        with pytest.raises(SystemExit) as exit_info, readable_errors():
-            raise kind('a.csv: no such class')
-        assert exit_info.value.code == 2
-        captured = capsys.readouterr()
-        assert captured.err == 'error: a.csv: no such class\n'
-        assert captured.out == ''
-
-    def test_the_traceback_of_a_worker_is_cut(self, capsys):
-        text = (
-            'Caught ValueError in DataLoader worker process 0.\n'
-            'Original Traceback (most recent call last):\n  File "x.py", line 1\n'
-            'ValueError: a.jpg: truncated\n'
-        )
-        with pytest.raises(SystemExit), readable_errors():
-            raise ValueError(text)
-        assert capsys.readouterr().err == 'error: a.jpg: truncated\n'
-
-    def test_our_own_mistakes_stay_visible(self):
-        with pytest.raises(TypeError), readable_errors():
-            raise TypeError('a bug')
 
 
 class TestConfig:
@@ -78,26 +48,6 @@ class TestConfig:
     def test_options_that_do_not_fit(self, file, key):
         with pytest.raises(ValueError, match=r'tiny\.py: an option does not fit'):
             load_config(file, {key: 1})
-
-    def test_options_are_read_as_the_tools_read_them(self):
-        pairs = ['a.b=1', 'c=None', 'd=text', 'e=[1,2]', 'f=True', 'g=x=y']
-        expected = {'a.b': 1, 'c': None, 'd': 'text', 'e': [1, 2], 'f': True}
-        assert parse_options(pairs) == {**expected, 'g': 'x=y'}
-        assert parse_options([]) == {}
-        parser = argparse.ArgumentParser()
-        parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
-        found = parser.parse_args(['--cfg-options', *pairs]).cfg_options
-        assert found == {**expected, 'g': 'x=y'}
-
-    def test_other_arguments_are_refused(self, capsys):
-        with pytest.raises(ValueError, match="'depth:2' is no key=value"):
-            parse_options(['a=1', 'depth:2'])
-        parser = argparse.ArgumentParser()
-        parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
-        with pytest.raises(SystemExit) as exit_info:
-            parser.parse_args(['--cfg-options', 'depth:2'])
-        assert exit_info.value.code == 2
-        assert "'depth:2' is no key=value" in capsys.readouterr().err
 
 
 class TestWithoutMasks:
@@ -200,167 +150,52 @@ class TestStart:
         assert all(torch.equal(after[k], v) for k, v in before.items())
 
 
-class Bomb:
-    """Unpickling it calls a function."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
-
-
-class Reach:
-    """Unpickling it asks for attributes until it holds the builtins."""
-
-    def __reduce__(self):
-        inner = Bomb(getattr, getattr, '__self__')
-        items = iter([('left_by_a_checkpoint', 1)])
-        return getattr, (inner, '__dict__'), None, None, items
-
-
-class TestCheckpoints:
-    def test_weights_in_either_form(self, tmp_path):
-        weights = dict(a=torch.ones(2), b=torch.zeros(1))
-        torch.save(weights, tmp_path / 'plain.pth')
-        torch.save(dict(state_dict=weights, meta=dict(x=1)), tmp_path / 'nested.pth')
-        for name in ('plain', 'nested'):
-            found = read_state_dict(tmp_path / f'{name}.pth')
-            assert list(found) == ['a', 'b']
-            assert torch.equal(found['a'], weights['a'])
-
-    def test_what_mmengine_writes(self, cam_config):
-        """Its checkpoints hold the log too, whose types torch does not trust."""
-        cam_config.val_dataloader = cam_config.val_cfg = None
-        cam_config.val_evaluator = None
-        runner = Runner.from_cfg(cam_config)
-        runner.train()
-        weights = runner.model.state_dict()
-        work = Path(cam_config.work_dir)
-        # Older torch cannot be told to trust the log: the published file has none.
-        trusting = hasattr(torch.serialization, 'safe_globals')
-        for path in (work, work / 'iter_2.pth')[: 1 + trusting]:
-            other = MODELS.build(cam_config.model)
-            load_weights(other, path)
-            found = other.state_dict()
-            assert all(torch.equal(v, weights[k]) for k, v in found.items())
-        assert latest_weights(work).name.startswith('iter_2')
-
-    @pytest.mark.parametrize('nested', [False, True])
-    def test_code_in_a_checkpoint_is_not_run(self, tmp_path, nested):
-        trap = Bomb(Path.touch, tmp_path / 'executed')
-        content = dict(state_dict=dict(a=torch.ones(1)), meta=trap) if nested else trap
-        torch.save(content, tmp_path / 'evil.pth')
-        with (tmp_path / 'evil.pkl').open('wb') as file:
-            pickle.dump(trap, file)
-        for name in ('evil.pth', 'evil.pkl'):
-            with pytest.raises(ValueError, match=rf'{name}: not a checkpoint that can'):
-                read_state_dict(tmp_path / name)
-        assert not (tmp_path / 'executed').exists()
-
-    def test_a_checkpoint_reaches_nothing_of_the_process(self, tmp_path):
-        content = dict(state_dict=dict(a=torch.ones(1)), meta=Reach())
-        torch.save(content, tmp_path / 'evil.pth')
-        try:
-            with pytest.raises(ValueError, match=r'evil\.pth: not a checkpoint'):
-                read_state_dict(tmp_path / 'evil.pth')
-            assert not hasattr(builtins, 'left_by_a_checkpoint')
-        finally:
-            vars(builtins).pop('left_by_a_checkpoint', None)
-
-    @pytest.mark.parametrize('content', [b'', b'no checkpoint', b'PK\x03\x04' * 9])
-    def test_damaged_files(self, tmp_path, content):
-        (tmp_path / 'bad.pth').write_bytes(content)
-        with pytest.raises(ValueError, match=r'bad\.pth: not a checkpoint that can be'):
-            read_state_dict(tmp_path / 'bad.pth')
-
-    def test_truncated_files(self, tmp_path):
-        torch.save(dict(a=torch.ones(1000)), tmp_path / 'whole.pth')
-        whole = (tmp_path / 'whole.pth').read_bytes()
-        (tmp_path / 'half.pth').write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(ValueError, match=r'half\.pth: not a checkpoint'):
-            read_state_dict(tmp_path / 'half.pth')
-
-    @pytest.mark.parametrize('content', [{}, {'state_dict': {}}, {'a': 1}, [1], 3])
-    def test_files_without_weights(self, tmp_path, content):
-        torch.save(content, tmp_path / 'odd.pth')
-        with pytest.raises(ValueError, match=r'odd\.pth: holds no state dict'):
-            read_state_dict(tmp_path / 'odd.pth')
-
-    def test_missing_files(self, tmp_path):
-        with pytest.raises(ValueError, match=r'no\.pth: no such checkpoint'):
-            read_state_dict(tmp_path / 'no.pth')
-        with pytest.raises(ValueError, match=r'no checkpoint; train into this folder'):
-            read_state_dict(tmp_path)
-
-    def test_a_published_checkpoint_is_preferred(self, tmp_path):
-        for name in ('iter_8.pth', 'iter_8-0123abcd.pth', 'iter_4.pth'):
-            (tmp_path / name).touch()
-        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_8.pth'))
-        assert latest_weights(tmp_path).name == 'iter_8-0123abcd.pth'
-        (tmp_path / 'iter_8-0123abcd.pth').unlink()
-        assert latest_weights(tmp_path).name == 'iter_8.pth'
-
-
-class TestFit:
-    def save(self, tmp_path, **layers):
-        path = tmp_path / 'other.pth'
-        torch.save(nn.ModuleDict(layers).state_dict(), path)
-        return path
+class TestLauncher:
+    @pytest.fixture
+    def cfg(self):
+        mp_cfg = dict(mp_start_method='fork')
+        env_cfg = dict(mp_cfg=mp_cfg, dist_cfg=dict(backend='nccl'))
+        return Config(dict(env_cfg=env_cfg))
 
     @pytest.fixture
-    def model(self):
-        return nn.ModuleDict(dict(a=nn.Linear(2, 3), b=nn.Linear(3, 4)))
+    def joined(self, monkeypatch):
+        """How the processes were joined: launcher or backend, and the settings."""
+        calls = []
+        for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+            monkeypatch.setenv(name, '1')  # else MMEngine would, for all later tests
 
-    @pytest.mark.parametrize(
-        ('layers', 'text'),
-        [
-            (dict(a=nn.Linear(2, 3)), r'2 of 4 .*\n  b\.bias: missing\n  b\.weight'),
-            (
-                dict(a=nn.Linear(2, 3), b=nn.Linear(3, 4), c=nn.Linear(1, 1)),
-                r'c\.bias: unexpected',
-            ),
-            (
-                dict(a=nn.Linear(2, 3), b=nn.Linear(3, 9)),
-                r'b\.weight: \(9, 3\) instead of \(4, 3\)',
-            ),
-        ],
-    )
-    def test_another_network_is_refused(self, tmp_path, model, layers, text):
-        before = {k: v.clone() for k, v in model.state_dict().items()}
-        path = self.save(tmp_path, **layers)
-        with pytest.raises(ValueError, match=rf'(?s)other\.pth: does not fit.*{text}'):
-            load_weights(model, path)
-        assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+        def record(kind, **settings):
+            calls.append((kind, settings, multiprocessing.get_start_method()))
 
-    def test_inside_of_wrappers(self, tmp_path, model):
-        model.test_step = None  # CAMTTAModel asks for one
-        weights = nn.ModuleDict(dict(a=nn.Linear(2, 3), b=nn.Linear(3, 4)))
-        path = self.save(tmp_path, **weights)
-        tta = MODELS.build(dict(type='mmseg.CAMTTAModel', module=model))
-        load_weights(tta, path)
-        assert torch.equal(model['a'].weight, weights['a'].weight)
+        monkeypatch.setattr(launch, 'init_dist', record)
+        monkeypatch.setattr(torch.distributed, 'init_process_group', record)
+        return calls
 
-
-class TestLauncher:
-    def test_one_process_needs_nothing(self):
-        cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl'))))
+    def test_one_process_needs_nothing(self, cfg, joined):
         prepare_launcher(cfg, 'none')
         assert cfg.launcher == 'none'
-        assert cfg.env_cfg.dist_cfg.backend == 'nccl'
-        assert not torch.distributed.is_initialized()
+        assert cfg.env_cfg.dist_cfg == dict(backend='nccl')
+        assert joined == []
 
-    @pytest.mark.parametrize('given, seconds', [({}, 1800), (dict(timeout=90), 90)])
-    def test_several_cpu_processes_use_gloo(self, monkeypatch, given, seconds):
-        opened = []
+    @pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
+    def test_on_gpus_before_any_runner(self, cfg, joined, monkeypatch, launcher):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+        prepare_launcher(cfg, launcher, wait_seconds=7)
+        assert joined == [(launcher, dict(backend='nccl', timeout=7), 'fork')]
+        assert cfg.launcher == launcher
+        assert 'model_wrapper_cfg' not in cfg
 
-        def open_group(backend, timeout):
-            opened.append((backend, timeout))
+    @pytest.mark.parametrize('gpu', [False, True])
+    def test_the_timeout_of_the_config_counts(self, cfg, joined, monkeypatch, gpu):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+        cfg.env_cfg.dist_cfg.timeout = 60
+        prepare_launcher(cfg, 'pytorch', wait_seconds=7)
+        assert joined[0][1]['timeout'] == (60 if gpu else timedelta(seconds=60))
 
+    def test_several_cpu_processes_use_gloo(self, cfg, joined, monkeypatch):
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-        monkeypatch.setattr(torch.distributed, 'init_process_group', open_group)
-        cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', **given))))
-        launch.prepare_launcher(cfg, 'pytorch')
-        assert opened == [('gloo', timedelta(seconds=seconds))]
+        prepare_launcher(cfg, 'pytorch')
+        ((backend, settings, _),) = joined
+        assert (backend, settings) == ('gloo', dict(timeout=timedelta(minutes=30)))
         assert cfg.env_cfg.dist_cfg.backend == 'gloo'
         assert cfg.model_wrapper_cfg.device_ids is None

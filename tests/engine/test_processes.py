@@ -1,17 +1,7 @@
-import multiprocessing
-
 import pytest
-import torch
-from mmengine.config import Config
 
 from wsss_mm.engine import processes
-from wsss_mm.engine.processes import (
-    WAIT_SECONDS,
-    meet,
-    share,
-    share_of_remaining,
-    workers_here,
-)
+from wsss_mm.engine.processes import share, share_of_remaining, workers_here
 
 NAMES = ('a', 'b', 'c', 'd', 'e')
 
@@ -85,52 +75,3 @@ def test_a_single_process_has_all_workers(monkeypatch):
 def test_negative_workers_are_left_for_the_pool_to_refuse(monkeypatch):
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
     assert workers_here(-1, 'pytorch') == -1
-
-
-class TestMeet:
-    @pytest.fixture
-    def cfg(self):
-        return Config(
-            dict(
-                env_cfg=dict(
-                    mp_cfg=dict(mp_start_method='fork'),
-                    dist_cfg=dict(backend='nccl'),
-                )
-            )
-        )
-
-    @pytest.fixture
-    def opened(self, monkeypatch):
-        for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
-            monkeypatch.setenv(name, '1')  # else MMEngine would, for all later tests
-        calls = []
-
-        def init_dist(launcher, **settings):
-            calls.append((launcher, settings, multiprocessing.get_start_method()))
-
-        monkeypatch.setattr(processes, 'init_dist', init_dist)
-        return calls
-
-    def test_one_process_meets_nobody(self, cfg, opened):
-        meet(cfg, 'none')
-        assert opened == []
-        assert cfg.launcher == 'none'
-
-    @pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
-    def test_on_gpus_before_any_runner(self, cfg, opened, monkeypatch, launcher):
-        monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-        meet(cfg, launcher)
-        settings = dict(backend='nccl', timeout=WAIT_SECONDS)
-        assert opened == [(launcher, settings, 'fork')]
-
-    def test_a_timeout_of_the_config_counts(self, cfg, opened, monkeypatch):
-        monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-        cfg.env_cfg.dist_cfg.timeout = 60
-        meet(cfg, 'pytorch')
-        assert opened[0][1]['timeout'] == 60
-
-    def test_processes_that_met_are_left_alone(self, cfg, opened, monkeypatch):
-        monkeypatch.setattr(processes, 'is_distributed', lambda: True)
-        monkeypatch.setattr(processes, 'prepare_launcher', lambda cfg, launcher: None)
-        meet(cfg, 'pytorch')
-        assert opened == []

@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 import torch.distributed
 from mmengine.config import Config
+from mmengine.dist import init_dist
 from mmengine.runner import find_latest_checkpoint
+from mmengine.utils.dl_utils import set_multi_processing
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
@@ -122,18 +124,27 @@ def drop_metrics_of_masks(cfg: Config) -> None:
             cfg[f'val_{key}'] = None
 
 
-def prepare_launcher(cfg: Config, launcher: str) -> None:
-    """Set up distributed running, on GPUs as MMEngine does and else on CPU.
+def prepare_launcher(cfg: Config, launcher: str, *, wait_seconds: int = 1800) -> None:
+    """Join the processes of a run, through NCCL on GPUs and else through gloo.
 
-    MMEngine's own launcher needs a GPU per process. Without one the gloo group is
-    opened here first, which MMEngine then keeps.
+    MMEngine's runner would do it when it is built, but needs a GPU per process, and a
+    command that finds its CAMs made builds none. The runner keeps what it finds.
+
+    Args:
+        cfg: Config as it will be run; gains what several processes need.
+        launcher: ``none`` for a single process, or one of MMEngine's.
+        wait_seconds: How long one process waits for another, unless the config's
+            ``env_cfg.dist_cfg`` has a ``timeout``.
     """
     cfg.launcher = launcher
-    if launcher != 'pytorch' or torch.cuda.is_available():
+    if launcher == 'none':
         return
-    # Without a timeout of the config, PyTorch's own.
-    seconds = (cfg.env_cfg.get('dist_cfg') or {}).get('timeout', 1800)
-    timeout = timedelta(seconds=seconds)
+    settings = dict(timeout=wait_seconds) | (cfg.env_cfg.get('dist_cfg') or {})
+    if launcher != 'pytorch' or torch.cuda.is_available():
+        set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
+        init_dist(launcher, **settings)
+        return
+    timeout = timedelta(seconds=settings['timeout'])
     torch.distributed.init_process_group('gloo', timeout=timeout)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     cfg.env_cfg.dist_cfg = dict(backend='gloo')

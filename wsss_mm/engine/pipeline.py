@@ -79,10 +79,12 @@ def run_stage(stage: Stage, folder: Path, *, gpus: int = 1, echo: bool = True) -
             )
         return done['seconds']
     tool, *arguments = stage.command
+    before = 0
     if log.is_file():
         arguments += stage.resume
+        before = log.stat().st_size
     command = launch_command(tool, arguments, gpus=gpus)
-    start, before = time.monotonic(), log.stat().st_size if log.is_file() else 0
+    start = time.monotonic()
     status = follow(command, log, prefix=stage.name if echo else None)
     seconds = round(time.monotonic() - start, 1)
     if status:

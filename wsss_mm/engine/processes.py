@@ -1,15 +1,12 @@
-"""One command in several processes: they meet, and share out images and workers."""
+"""One command in several processes, which share out images and workers."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.dist import barrier, get_rank, get_world_size, init_dist, is_distributed
-from mmengine.utils.dl_utils import set_multi_processing
+from mmengine.dist import barrier, get_rank, get_world_size
 
 from wsss_mm.engine.kept_files import remaining
-from wsss_mm.engine.launch import prepare_launcher
 
 # Where a launcher says how many processes it began on a machine.
 LOCAL_COUNTS = dict(
@@ -17,26 +14,6 @@ LOCAL_COUNTS = dict(
     slurm='SLURM_NTASKS_PER_NODE',
     mpi='OMPI_COMM_WORLD_LOCAL_SIZE',
 )
-# One process may have to wait for the images of another: a day.
-WAIT_SECONDS = 86400
-
-
-def meet(cfg: Config, launcher: str) -> None:
-    """Join the processes of a run now; MMEngine does it when a runner is built.
-
-    A run that only refines builds none. The time to wait for each other is long,
-    since some images take many times longer than others.
-
-    Args:
-        cfg: Config as `load_config` returns it; gains ``launcher`` and a timeout.
-        launcher: ``none`` for a single process, or one of MMEngine's.
-    """
-    cfg.env_cfg.setdefault('dist_cfg', {}).setdefault('timeout', WAIT_SECONDS)
-    prepare_launcher(cfg, launcher)
-    if launcher == 'none' or is_distributed():
-        return
-    set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
-    init_dist(launcher, **cfg.env_cfg.dist_cfg)
 
 
 def share(indices: Sequence[int]) -> list[int]:
