@@ -87,3 +87,53 @@ def test_figures_of_several_methods(stages, told, finished):
     assert seam['pseudo masks'] == 56
     assert truth['DeepLabV2'] == 52
     assert set(cam) == set(seam) == set(truth)
+
+
+@pytest.fixture
+def lanes(root, stages, tmp_path, monkeypatch):
+    """Run the lanes with a function in the place of the stages' commands."""
+    demo = importlib.import_module('demo')
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(demo, 'crf_is_installed', lambda: True)
+    monkeypatch.setattr(demo.Demo, 'pretrained', 'tags.pth')
+
+    def run_lanes(methods, stage):
+        monkeypatch.setattr(
+            demo.Demo, 'run', lambda self, name, *command, resume=False: stage(name)
+        )
+        demo.run_lanes(demo.Demo(tmp_path, methods, 0))
+
+    return run_lanes
+
+
+@pytest.mark.parametrize('methods', [('seam',), ('cam', 'affinitynet', 'seam')])
+def test_every_figure_has_its_stage_and_each_comes_after_what_it_reads(
+    stages, lanes, methods
+):
+    done = []
+    lanes(methods, done.append)
+    for method in methods:
+        settings, network = stages.METHODS[method], stages.network_of(method)
+        names = [f'{method}_{one}' for one in settings.chains(crf=True).values()]
+        assert {f'eval_{name}' for name in (network, *names)} <= set(done)
+        chain = 'rw_crf' if settings.walks else 'crf'
+        masks = f'gen_pseudo_{network}_trainaug_refine_{chain}'
+        order = [f'train_{network}', f'gen_pseudo_{network}_trainaug']
+        if settings.walks:
+            seeds = f'gen_pseudo_{network}_trainaug_seed-scores'
+            order += [seeds, f'train_{method}_affinity']
+        order += [masks, f'train_{method}_segmentation', f'test_{method}_segmentation']
+        at = [done.index(name) for name in order]
+        assert at == sorted(at)
+        assert done.index(masks) < done.index(f'eval_{method}_pseudo_mask')
+        assert f'gen_pseudo_{network}_samples_refine_{chain}' in done
+    assert {'test_fully_supervised', 'eval_cam_baseline_crf'} <= set(done)
+
+
+def test_a_failure_beside_the_training_ends_the_demo(lanes):
+    def stage(name):
+        if name == 'eval_seam_random_walk':
+            raise ValueError('it broke')
+
+    with pytest.raises(ValueError, match='it broke'):
+        lanes(('seam',), stage)
