@@ -77,3 +77,67 @@ def golden(shared):
             return {key: archive[key] for key in archive.files}
 
     return read
+
+
+@pytest.fixture(scope='session')
+def synth(tmp_path_factory):
+    """A tiny SynthVOC."""
+    from wsss_mm.datasets.synth_voc import write_synth_voc
+
+    folder = tmp_path_factory.mktemp('synth') / 'data'
+    return write_synth_voc(folder, train=3, val=2, size=64)
+
+
+@pytest.fixture
+def cam_config(root, synth, tmp_path):
+    """The SynthVOC baseline, thin and on a tiny dataset, that trains two steps."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    import wsss_mm.models  # noqa: F401
+
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(root / 'configs/cam/cam_r18_synth.py')
+    options = {
+        'model.backbone.stem_channels': 4,
+        'model.backbone.base_channels': 4,
+        'model.decode_head.in_channels': 32,
+        'train_dataloader.batch_size': 2,
+        'train_cfg.max_iters': 2,
+        'train_cfg.val_interval': 2,
+        'default_hooks.logger.interval': 1,
+        'load_from': None,
+        'work_dir': str(tmp_path / 'work'),
+    }
+    for split in ('train', 'val', 'test'):
+        loader = f'{split}_dataloader'
+        options[f'{loader}.dataset.data_root'] = str(synth)
+        options[f'{loader}.num_workers'] = 0
+        options[f'{loader}.persistent_workers'] = False
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+@pytest.fixture(scope='session')
+def mutated():
+    """Damage a copy of a file's bytes in one to three places."""
+
+    def damage(data, rng, forge):
+        """Change, cut out or double bytes, cut off the end, or forge something."""
+        data = bytearray(data)
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(data))
+            action = rng.randrange(5)
+            if action == 0:
+                data[at] = rng.randrange(256)
+            elif action == 1 and len(data) > 9:
+                del data[at : at + rng.randint(1, 9)]
+            elif action == 2:
+                data[at:at] = data[at : at + rng.randint(1, 9)]
+            elif action == 3:
+                forge(data, at, rng)
+            else:
+                del data[max(at, 1) :]
+        return bytes(data)
+
+    return damage

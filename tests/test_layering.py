@@ -9,6 +9,11 @@ import pytest
 
 FRAMEWORKS = {'mmengine', 'mmcv', 'mmseg', 'mmpretrain'}
 MATHS = {'torch', 'numpy'}
+ERRORS = 'wsss_mm.utils.errors'
+COMPONENTS = (
+    *('wsss_mm.datasets', 'wsss_mm.engine', 'wsss_mm.evaluation', 'wsss_mm.models'),
+    *('wsss_mm.refinement', 'wsss_mm.visualization'),
+)
 HEADS = 'wsss_mm.models.decode_heads'
 SHARED_HEADS = {'cam_head', 'affinity_head'}
 
@@ -102,18 +107,36 @@ def maths_knows_no_framework_and_no_other_part(imports):
     ]
 
 
-def io_adds_no_framework(imports):
+def files_add_no_framework(imports):
+    below = ('wsss_mm.functional', 'wsss_mm.io', 'wsss_mm.convert', ERRORS)
     return [
         i
         for i in imports
-        if i.is_made_by('wsss_mm.io')
-        and (
-            i.reaches(*FRAMEWORKS)
-            or (
-                i.reaches('wsss_mm')
-                and not i.reaches('wsss_mm.functional', 'wsss_mm.io')
-            )
-        )
+        if i.is_made_by('wsss_mm.io', 'wsss_mm.convert')
+        and (i.reaches(*FRAMEWORKS) or (i.reaches('wsss_mm') and not i.reaches(*below)))
+    ]
+
+
+def errors_import_nothing(imports):
+    return [i for i in imports if i.is_made_by(ERRORS)]
+
+
+def components_know_no_verb_and_no_command(imports):
+    # What a config registers stands below the library and the command line.
+    return [
+        i
+        for i in imports
+        if i.is_made_by(*COMPONENTS)
+        and i.reaches('wsss_mm.apis', 'wsss_mm.cli', 'wsss_mm.workflow')
+    ]
+
+
+def verbs_know_no_command_line(imports):
+    return [
+        i
+        for i in imports
+        if not i.is_made_by('wsss_mm.cli', 'wsss_mm.__main__')
+        and i.reaches('wsss_mm.cli', 'argparse')
     ]
 
 
@@ -141,7 +164,10 @@ RULES = [
     the_package_root_imports_nothing,
     maths_loads_only_torch_and_numpy,
     maths_knows_no_framework_and_no_other_part,
-    io_adds_no_framework,
+    files_add_no_framework,
+    errors_import_nothing,
+    components_know_no_verb_and_no_command,
+    verbs_know_no_command_line,
     heads_know_no_other_head,
     nothing_imports_tools_configs_or_tests,
     no_distribution_is_named,
@@ -188,8 +214,8 @@ def test_the_tree_is_seen(imports):
             'from wsss_mm import io',
             maths_knows_no_framework_and_no_other_part,
         ),
-        ('io/a.py', 'from mmengine.fileio import get', io_adds_no_framework),
-        ('io/a.py', 'from .. import registry', io_adds_no_framework),
+        ('io/a.py', 'from mmengine.fileio import get', files_add_no_framework),
+        ('io/a.py', 'from .. import registry', files_add_no_framework),
         (
             'models/decode_heads/a.py',
             'from .seam_head import SEAMHead',
@@ -206,6 +232,19 @@ def test_the_tree_is_seen(imports):
             nothing_imports_tools_configs_or_tests,
         ),
         ('registry.py', 'import onedl.mmseg', no_distribution_is_named),
+        ('convert/a.py', 'import mmengine', files_add_no_framework),
+        ('utils/errors.py', 'import torch', errors_import_nothing),
+        (
+            'models/a.py',
+            'from wsss_mm.apis import refine',
+            components_know_no_verb_and_no_command,
+        ),
+        ('apis/a.py', 'import argparse', verbs_know_no_command_line),
+        (
+            'workflow/a.py',
+            'from wsss_mm.cli.command_line import tell',
+            verbs_know_no_command_line,
+        ),
     ],
 )
 def test_a_rule_catches_its_offence(tmp_path: Path, path, line, rule):

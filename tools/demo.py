@@ -15,11 +15,11 @@ from pathlib import Path
 from demo_report import collect, report
 from demo_stages import BASELINE, METHODS, PLAIN, SUPERVISED, Demo, network_of
 
-from wsss_mm.engine.command_line import readable_errors
-from wsss_mm.engine.launch import load_config
-from wsss_mm.engine.pipeline import affinity_config, segmenter_config
-from wsss_mm.engine.refine import SEED_FOLDER, mask_folder
+from wsss_mm.apis.refine import SEED_FOLDER, mask_folder
+from wsss_mm.cli.command_line import readable_errors
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.stage import affinity_config, segmenter_config
 
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
 SEGMENTER = 'configs/supervised/deeplabv2_r18_synth.py'

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsss_mm.engine.pipeline import Stage, run_stage
-from wsss_mm.engine.refine import mask_folder
+from wsss_mm.apis.refine import mask_folder
+from wsss_mm.workflow.stage import Stage, run_stage
 
 # What the segmenter learns from is called the pseudo mask, whichever chain made it.
 STAGES_OF_CHAINS = {'crf': 'crf', 'rw': 'random_walk', 'rw_crf': 'pseudo_mask'}

@@ -16,6 +16,8 @@ from typing import Any
 
 from check_env import Report, check_environment
 
+from wsss_mm.utils.errors import InputError
+
 CONVERTERS = {
     'COCOImageLabelDataset': 'coco14.py {root}',
     'SynthVOCDataset': 'make_synth_voc.py {root}',
@@ -53,12 +55,12 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
     from mmengine.registry import init_default_scope
     from mmengine.utils import import_modules_from_strings
 
-    from wsss_mm.engine.launch import load_config, start_from
     from wsss_mm.registry import DATASETS
+    from wsss_mm.workflow.launch import load_config, start_from
 
     cfg = load_config(path)
     if 'model' not in cfg or 'custom_imports' not in cfg:
-        raise ValueError(
+        raise InputError(
             f'{path} is a part of a config and no whole one; name one of '
             'configs/<method>/, or your own'
         )
@@ -136,13 +138,13 @@ def datasets_of_folder(path: str) -> list[tuple[str, Any]]:
     elif (root / 'annotations').is_dir():
         kind, images = COCOImageLabelDataset, ''
     elif not (root / images).is_dir():
-        raise ValueError(
+        raise InputError(
             f'{root} holds no {images} as VOC has it; name a config that says where '
             'the images, tags and classes are'
         )
     if not any(file.is_file() for file in lists):
         mend = converter(kind.__name__, path)
-        raise ValueError(f'{root} holds no {lists[0].parent}/*.txt; run {mend}')
+        raise InputError(f'{root} holds no {lists[0].parent}/*.txt; run {mend}')
     table = (root / 'image_labels.csv').is_file()
     augmented = (root / 'SegmentationClassAug').is_dir()
     masks = 'SegmentationClassAug' if augmented else 'SegmentationClass'
@@ -229,7 +231,7 @@ def check_target(target: str, report: Report, *, workers: int) -> None:
 
     is_folder = os.path.isdir(target)
     if not os.path.exists(target):
-        raise ValueError(
+        raise InputError(
             f'{target}: no such config file or dataset folder; see configs/ for the '
             'configs we ship'
         )
@@ -274,7 +276,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.target and report.broken:
         report.section(f'{args.target} is not looked at before the environment works')
     elif args.target:
-        from wsss_mm.engine.command_line import readable_errors
+        from wsss_mm.cli.command_line import readable_errors
 
         with readable_errors():
             check_target(args.target, report, workers=args.workers)

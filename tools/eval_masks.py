@@ -14,18 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from wsss_mm.apis.background_threshold import (
+    AUTO,
+    choose_from_files,
+)
+from wsss_mm.cli.command_line import readable_errors, threshold_option
 from wsss_mm.datasets import (
     COCOImageLabelDataset,
     SynthVOCDataset,
     VOCImageLabelDataset,
 )
 from wsss_mm.datasets.image_files import IMAGE_SUFFIXES, ImageFolder, read_id_list
-from wsss_mm.engine.background_threshold import (
-    AUTO,
-    choose_from_files,
-    threshold_option,
-)
-from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.evaluation import (
     THRESHOLDS,
     class_table,
@@ -42,6 +41,7 @@ from wsss_mm.functional import (
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.refinement import SeedFiles
+from wsss_mm.utils.errors import InputError
 from wsss_mm.visualization import save_curve
 
 IMAGES_PER_TASK = 16
@@ -93,10 +93,10 @@ def read_names(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'cannot read the class names {path}: {error}') from error
+        raise InputError(f'cannot read the class names {path}: {error}') from error
     names = [line.strip() for line in text.splitlines() if line.strip()]
     if len(set(names)) < len(names):
-        raise ValueError(f'{path} names a class twice; every name must be unique')
+        raise InputError(f'{path} names a class twice; every name must be unique')
     return names
 
 
@@ -109,7 +109,7 @@ def class_names(args: argparse.Namespace) -> list[str]:
     else:
         names = list(DATASETS[args.dataset].METAINFO['classes'])
     if not 2 <= len(names) <= 255:
-        raise ValueError(
+        raise InputError(
             f'{len(names)} classes: give 2 to 255, counting the background'
         )
     return names
@@ -129,7 +129,7 @@ def find_kind(folder: Path, name: str) -> str:
     for kind in ('.npz', '.png'):
         if locate(folder, name, kind).is_file():
             return kind
-    raise ValueError(
+    raise InputError(
         f'no prediction {folder / name}.npz or .png; give the folder that '
         'tools/gen_pseudo.py or tools/test.py wrote for this list'
     )
@@ -162,7 +162,7 @@ def count_images(
             mask = load_mask(path, num_classes=num_classes)
             size = mask.shape
         if size != gt.shape:
-            raise ValueError(
+            raise InputError(
                 f'{path} is {size[0]}x{size[1]} (height x width), its ground truth '
                 f'{gt_path} {gt.shape[0]}x{gt.shape[1]}: predict at the size of the '
                 'original image'
@@ -175,7 +175,7 @@ def count_images(
             else:
                 total += confusion_counts(mask, gt, num_classes)
         except ValueError as error:
-            raise ValueError(f'{path}: {error}') from error
+            raise InputError(f'{path}: {error}') from error
     return total
 
 
@@ -203,22 +203,22 @@ def add(parts: Iterator[np.ndarray]) -> np.ndarray:
 def check_options(args: argparse.Namespace, kind: str) -> None:
     """Refuse options that do not fit what the folder holds."""
     if kind == '.npz' and args.threshold is None and not args.curve:
-        raise ValueError(
+        raise InputError(
             f'{args.predictions} holds CAM files: add --curve, or --threshold 0.26 '
             'or whichever background threshold the masks shall have'
         )
     if kind == '.png' and (args.curve or args.threshold is not None):
-        raise ValueError(
+        raise InputError(
             f'{args.predictions} holds masks, which have no threshold any more: leave '
             '--curve and --threshold out, or give the folder of the CAM files'
         )
     if args.threshold == AUTO:
         if args.images is None:
-            raise ValueError(f'--threshold {AUTO} looks at the images: add --images')
+            raise InputError(f'--threshold {AUTO} looks at the images: add --images')
     elif args.threshold is not None and not 0 <= args.threshold < 1:
-        raise ValueError(f'--threshold {args.threshold}: give a number in [0, 1)')
+        raise InputError(f'--threshold {args.threshold}: give a number in [0, 1)')
     if args.plot is not None and not args.curve:
-        raise ValueError('--plot draws the threshold curve: add --curve')
+        raise InputError('--plot draws the threshold curve: add --curve')
 
 
 def automatic_threshold(args: argparse.Namespace, names: Sequence[str]) -> float:

@@ -17,28 +17,12 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
-from wsss_mm.engine.background_threshold import (
+from wsss_mm.apis.background_threshold import (
     AUTO,
     choose_from_files,
-    threshold_option,
     write_masks,
 )
-from wsss_mm.engine.command_line import (
-    add_config_options,
-    parse_with_launcher,
-    readable_errors,
-    tell,
-)
-from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
-from wsss_mm.engine.kept_files import (
-    claim,
-    network_settings,
-    remaining,
-    settings_of,
-)
-from wsss_mm.engine.launch import load_config, prepare_launcher, start_from_nothing
-from wsss_mm.engine.processes import share, share_of_remaining, workers_here
-from wsss_mm.engine.refine import (
+from wsss_mm.apis.refine import (
     SEED_FOLDER,
     AffinityNetwork,
     chain_steps,
@@ -52,9 +36,26 @@ from wsss_mm.engine.refine import (
     training_scores,
     with_affinity,
 )
-from wsss_mm.engine.weights import fingerprint, load_weights
+from wsss_mm.cli.command_line import (
+    add_config_options,
+    parse_with_launcher,
+    readable_errors,
+    threshold_option,
+)
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.refinement import build_chain, refine_all, run_pool
 from wsss_mm.registry import DATASETS
+from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.kept_files import (
+    claim,
+    network_settings,
+    remaining,
+    settings_of,
+)
+from wsss_mm.workflow.launch import load_config, prepare_launcher, start_from_nothing
+from wsss_mm.workflow.processes import share, share_of_remaining, workers_here
+from wsss_mm.workflow.weights import fingerprint, load_weights
 
 # A process may have to wait for the images of another: a day.
 WAIT_SECONDS = 86400
@@ -182,7 +183,7 @@ def make_cams(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) ->
     runner = Runner.from_cfg(cfg)
     load_weights(runner.model, args.checkpoint)
     runner.test()
-    tell(f'wrote {", ".join(str(folder) for folder, _ in wanted)}')
+    LOGGER.info(f'wrote {", ".join(str(folder) for folder, _ in wanted)}')
 
 
 def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
@@ -191,13 +192,13 @@ def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
     every = range(len(dataset))
     files = [one for _, one in seed_jobs(dataset, every, out)]
     threshold = choose_from_files(files, workers=args.workers)
-    tell(f'background threshold {threshold:.2f}, chosen without masks')
+    LOGGER.info(f'background threshold {threshold:.2f}, chosen without masks')
     settings = dict(cams=settings_of(out / CAM_FOLDER), threshold=threshold)
     claim(out / MASK_FOLDER, settings, overwrite=True)
     jobs = seed_jobs(dataset, share(every), out)
     palette = dataset.metainfo['palette']
     write_masks(jobs, out / MASK_FOLDER, threshold=threshold, palette=palette)
-    tell(f'wrote {out / MASK_FOLDER}')
+    LOGGER.info(f'wrote {out / MASK_FOLDER}')
 
 
 def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> dict:
@@ -231,7 +232,7 @@ def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> di
     )
     results = refine_all(jobs, chain, workers=args.workers)
     failures = save_all(results, save, total=len(todo))
-    tell(f'wrote {folder}')
+    LOGGER.info(f'wrote {folder}')
     return failures
 
 
@@ -250,7 +251,7 @@ def make_seed_scores(
     results = run_pool(jobs, training_scores(cfg), workers=args.workers)
     save = partial(save_seed_scores, folder=folder)
     failures = save_all(results, save, total=len(todo))
-    tell(f'wrote {folder}')
+    LOGGER.info(f'wrote {folder}')
     return failures
 
 
@@ -258,11 +259,11 @@ def check(cfg: Config, args: argparse.Namespace) -> None:
     """Refuse options that do not go together, before anything is computed."""
     refines = args.refine != 'none'
     if args.no_cams and args.threshold == AUTO:
-        raise ValueError(f'--threshold {AUTO} reads CAM files: leave --no-cams out')
+        raise InputError(f'--threshold {AUTO} reads CAM files: leave --no-cams out')
     if args.no_cams and (refines or args.seed_scores):
-        raise ValueError('--no-cams leaves nothing to refine: leave one of them out')
+        raise InputError('--no-cams leaves nothing to refine: leave one of them out')
     if refines and needs_affinity(cfg, args.refine) and args.affinity is None:
-        raise ValueError(
+        raise InputError(
             f'--refine {args.refine} walks along affinities: add --affinity CONFIG '
             'CHECKPOINT, the affinity network that tools/train.py made'
         )
@@ -295,7 +296,7 @@ def main() -> None:
         barrier()  # launchers end all processes when one ends with an error
         if failures:
             shown = '\n  '.join(f'{k}: {v}' for k, v in sorted(failures.items()))
-            raise ValueError(
+            raise InputError(
                 f'{len(failures)} of {len(dataset)} images failed:\n  {shown}'
             )
 

@@ -10,23 +10,23 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from wsss_mm.engine.background_threshold import AUTO, threshold_option
-from wsss_mm.engine.command_line import parse_options, readable_errors
-from wsss_mm.engine.launch import has_masks, load_config
-from wsss_mm.engine.pipeline import (
+from wsss_mm.apis.background_threshold import AUTO
+from wsss_mm.apis.refine import (
+    SEED_FOLDER,
+    chain_name,
+    mask_folder,
+    needs_affinity,
+)
+from wsss_mm.cli.command_line import parse_options, readable_errors, threshold_option
+from wsss_mm.io.atomic import atomic_write
+from wsss_mm.workflow.launch import has_masks, load_config
+from wsss_mm.workflow.stage import (
     Stage,
     affinity_config,
     default_chain,
     run_stages,
     segmenter_config,
 )
-from wsss_mm.engine.refine import (
-    SEED_FOLDER,
-    chain_name,
-    mask_folder,
-    needs_affinity,
-)
-from wsss_mm.io.atomic import atomic_write
 
 
 def parse_args() -> argparse.Namespace:

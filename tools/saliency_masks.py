@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from wsss_mm.cli.command_line import readable_errors
 from wsss_mm.datasets import SynthVOCDataset, VOCImageLabelDataset
 from wsss_mm.datasets.image_files import read_id_list
-from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.functional import saliency_mask
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.saliency_file import load_saliency
+from wsss_mm.utils.errors import InputError
 
 DATASETS = {'voc': VOCImageLabelDataset, 'synth_voc': SynthVOCDataset}
 
@@ -50,7 +51,7 @@ def names_of(args: argparse.Namespace) -> list[str]:
         return read_id_list(args.list)
     found = sorted(args.cams.rglob('*.npz'))
     if not found:
-        raise ValueError(f'no .npz file in {args.cams}; run tools/gen_pseudo.py first')
+        raise InputError(f'no .npz file in {args.cams}; run tools/gen_pseudo.py first')
     return [path.relative_to(args.cams).with_suffix('').as_posix() for path in found]
 
 
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             path = args.saliency / f'{name}.png'
             saliency = load_saliency(path)
             if saliency.shape != maps.shape[1:]:
-                raise ValueError(
+                raise InputError(
                     f'{path} is {saliency.shape}, but the CAMs of {name} are '
                     f'{maps.shape[1:]}; resize it to the image'
                 )

@@ -4,18 +4,18 @@ import argparse
 
 from mmengine.runner import Runner
 
-from wsss_mm.engine.command_line import (
+from wsss_mm.cli.command_line import (
     add_config_options,
     parse_with_launcher,
     readable_errors,
 )
-from wsss_mm.engine.launch import (
+from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     load_config,
     prepare_launcher,
     start_from_nothing,
 )
-from wsss_mm.engine.weights import load_weights
+from wsss_mm.workflow.weights import load_weights
 
 
 def parse_args() -> argparse.Namespace:

@@ -5,18 +5,18 @@ import argparse
 import torch
 from mmengine.runner import Runner
 
-from wsss_mm.engine.command_line import (
+from wsss_mm.cli.command_line import (
     add_config_options,
     parse_with_launcher,
     readable_errors,
 )
-from wsss_mm.engine.launch import (
+from wsss_mm.utils.memory import keep_freed_memory
+from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     load_config,
     prepare_launcher,
     start_from,
 )
-from wsss_mm.engine.memory import keep_freed_memory
 
 
 def parse_args() -> argparse.Namespace:

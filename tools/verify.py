@@ -18,10 +18,11 @@ from mmengine.config import Config
 from prettytable import PrettyTable
 from run_pipeline import images_of, masks_of
 
-from wsss_mm.engine.background_threshold import AUTO
-from wsss_mm.engine.command_line import parse_options, readable_errors
-from wsss_mm.engine.launch import load_config
-from wsss_mm.engine.metafile import Check, read_checks
+from wsss_mm.apis.background_threshold import AUTO
+from wsss_mm.cli.command_line import parse_options, readable_errors
+from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.metafile import Check, read_checks
 
 TOOLS = Path(__file__).resolve().parent
 # Values are written with few digits; a tolerance of 0 means: the same digits.
@@ -51,15 +52,15 @@ def select(args: argparse.Namespace) -> list[Check]:
     """List the checks that were asked for."""
     checks = read_checks(args.metafile)
     if args.name is not None and args.name not in checks:
-        raise ValueError(
+        raise InputError(
             f'{args.metafile} has no model {args.name}; there are {", ".join(checks)}'
         )
     names = list(checks) if args.name is None else [args.name]
     found = [check for name in names for check in checks[name]]
     if not found:
-        raise ValueError(f'{args.metafile}: no Verify entry for {", ".join(names)}')
+        raise InputError(f'{args.metafile}: no Verify entry for {", ".join(names)}')
     if args.work_dir is not None and len({check.model for check in found}) > 1:
-        raise ValueError('--work-dir is the folder of one model: add --name')
+        raise InputError('--work-dir is the folder of one model: add --name')
     return found
 
 
@@ -67,12 +68,12 @@ def masks_command(check: Check, cfg: Config, folder: Path) -> list[str]:
     """Arguments of tools/eval_masks.py for a folder of CAM files or masks."""
     truth = masks_of(cfg)
     if truth is None:
-        raise ValueError(
+        raise InputError(
             f'{check.config} has no true masks (val_dataloader.dataset.data_prefix.'
             'seg_map_path) to verify against'
         )
     if not truth[1].is_file():
-        raise ValueError(
+        raise InputError(
             f'no list {truth[1]}: make the data with tools/dataset_converters, or say '
             'where they are with --cfg-options val_dataloader.dataset.data_root=...'
         )
@@ -89,7 +90,7 @@ def evaluate(check: Check, folder: Path, options: list[str]) -> dict:
     """Evaluate what a check is about; give the figures."""
     source = folder / str(check.predictions or check.checkpoint)
     if not source.exists():
-        raise ValueError(
+        raise InputError(
             f'no {source}: make it as the Recipe of {check.model} says, or name the '
             'folder it is in with --work-dir'
         )
@@ -107,7 +108,7 @@ def evaluate(check: Check, folder: Path, options: list[str]) -> dict:
             command += ['--cfg-options', *options, f'{metric}.output_json={figures}']
             done = subprocess.run([sys.executable, *command])
             if done.returncode or not figures.is_file():
-                raise ValueError(f'{check.model}: tools/test.py failed, see above')
+                raise InputError(f'{check.model}: tools/test.py failed, see above')
         return json.loads(figures.read_text())
 
 
@@ -116,7 +117,7 @@ def compare(check: Check, figures: dict, table: PrettyTable) -> bool:
     met = True
     for key, stated in check.values.items():
         if key not in figures:
-            raise ValueError(
+            raise InputError(
                 f'{check.model}, {check.task}: the evaluation gives no {key}; it has '
                 f'{", ".join(k for k in figures if k not in ("classes", "curve"))}'
             )

@@ -11,10 +11,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 import wsss_mm.models  # noqa: F401
-from wsss_mm.engine.launch import load_config
-from wsss_mm.engine.refine import chain_steps, needs_affinity, training_scores
+from wsss_mm.apis.refine import chain_steps, needs_affinity, training_scores
 from wsss_mm.refinement import build_chain
 from wsss_mm.registry import DATASETS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
+from wsss_mm.workflow.launch import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 LEAVES = sorted(

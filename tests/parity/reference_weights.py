@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from wsss_mm.io.checkpoint_keys import layout_shapes, to_ours
-from wsss_mm.io.checkpoint_layouts import DUPLICATES
+from wsss_mm.convert.checkpoint_keys import layout_shapes, to_ours
+from wsss_mm.convert.checkpoint_layouts import DUPLICATES
 
 # Config and released layout of the networks of the vectors ``net_*``.
 NETWORKS = {

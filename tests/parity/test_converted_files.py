@@ -5,8 +5,8 @@ import struct
 import pytest
 import torch
 
-from wsss_mm.io.backbone_layouts import BACKBONE_TABLES
-from wsss_mm.io.checkpoint_keys import layout_shapes, to_ours
+from wsss_mm.convert.backbone_layouts import BACKBONE_TABLES
+from wsss_mm.convert.checkpoint_keys import layout_shapes, to_ours
 
 
 def test_every_network_vector_is_met_through_a_converted_file(

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 import wsss_mm.models  # noqa: F401
-from wsss_mm.io.checkpoint_keys import to_reference
+from wsss_mm.convert.checkpoint_keys import to_reference
 from wsss_mm.registry import MODELS
 
 MEAN = np.array([0.485, 0.456, 0.406])

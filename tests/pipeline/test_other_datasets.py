@@ -15,8 +15,8 @@ from mmengine.config import Config
 from PIL import Image, ImageDraw
 
 from wsss_mm.datasets import COCOImageLabelDataset
-from wsss_mm.engine import pipeline
 from wsss_mm.io.mask_file import load_mask, save_mask
+from wsss_mm.workflow import stage as pipeline
 
 QUICK = (
     *('train_dataloader.batch_size=2', 'train_cfg.max_iters=2'),

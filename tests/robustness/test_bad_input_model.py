@@ -165,4 +165,4 @@ def test_an_impossible_threshold(refused, config, tmp_path):
 
 def test_options_of_another_form(refused, config):
     message = refused('train', config, '--cfg-options', 'max_iters:3')
-    assert "'max_iters:3' is no key=value" in message
+    assert "'max_iters:3': expected key=value" in message

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wsss_mm.io.checkpoint_keys import layout_shapes
-from wsss_mm.io.checkpoint_layouts import TABLES
+from wsss_mm.convert.checkpoint_keys import layout_shapes
+from wsss_mm.convert.checkpoint_layouts import TABLES
 
 
 @pytest.fixture(scope='module')

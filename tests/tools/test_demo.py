@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wsss_mm.engine.pipeline import affinity_config, segmenter_config
+from wsss_mm.workflow.stage import affinity_config, segmenter_config
 
 
 @pytest.fixture

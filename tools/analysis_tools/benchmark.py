@@ -106,7 +106,7 @@ def show(report: dict[str, Any], indent: int = 0) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one subcommand."""
     # Not at the top: the measuring processes import this file and no framework.
-    from wsss_mm.engine.command_line import readable_errors
+    from wsss_mm.cli.command_line import readable_errors
     from wsss_mm.io.atomic import atomic_write
 
     args = parse_args(argv)

@@ -16,6 +16,7 @@ from wsss_mm.functional.dense_crf import (
     dense_crf_shared,
     soft_unary,
 )
+from wsss_mm.utils.errors import InputError
 
 ALPHAS = (4.0, 24.0)
 
@@ -45,9 +46,9 @@ def run_dense_crf(args: argparse.Namespace) -> dict[str, Any]:
     """Measure both comparisons."""
     for name in ('height', 'width', 'rounds', 'workers', 'images'):
         if getattr(args, name) < 1:
-            raise ValueError(f'--{name} must be positive, got {getattr(args, name)}')
+            raise InputError(f'--{name} must be positive, got {getattr(args, name)}')
     if args.labels < 2:
-        raise ValueError(f'--labels must be at least 2, got {args.labels}')
+        raise InputError(f'--labels must be at least 2, got {args.labels}')
     names = ('height', 'width', 'labels', 'rounds', 'workers', 'images')
     setting = {name: getattr(args, name) for name in names}
     image, scores = draw(args)

@@ -14,6 +14,7 @@ from measuring import MIB, peak_bytes, reset_peak, summary
 from torch import Tensor
 
 from wsss_mm.functional import pixel_correlation
+from wsss_mm.utils.errors import InputError
 
 Side = Callable[[Tensor, Tensor], Tensor]
 
@@ -68,7 +69,7 @@ def run_pixel_correlation(args: argparse.Namespace) -> dict[str, Any]:
     """Measure memory in fresh processes, then time and error in this one."""
     for name in ('cells', 'channels', 'dim', 'rounds'):
         if getattr(args, name) < 1:
-            raise ValueError(f'--{name} must be positive, got {getattr(args, name)}')
+            raise InputError(f'--{name} must be positive, got {getattr(args, name)}')
     matrix = 4 * args.cells**2
     memory = {side: measure_memory(side, args) for side in sides_of(None)}
     seconds, error = measure_time(args)

@@ -19,6 +19,7 @@ from wsss_mm.functional import (
     random_walk,
     transition_matrix,
 )
+from wsss_mm.utils.errors import InputError
 
 RADIUS = 5
 
@@ -85,9 +86,9 @@ def run_random_walk(args: argparse.Namespace) -> dict[str, Any]:
     """Measure memory in a fresh process, then time and error in this one."""
     for name in ('height', 'width', 'channels', 'rounds'):
         if getattr(args, name) < 1:
-            raise ValueError(f'--{name} must be positive, got {getattr(args, name)}')
+            raise InputError(f'--{name} must be positive, got {getattr(args, name)}')
     if args.steps < 1 or args.steps & (args.steps - 1):
-        raise ValueError(f'--steps must be a power of two, got {args.steps}')
+        raise InputError(f'--steps must be a power of two, got {args.steps}')
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         peak = pool.submit(peak_of_walk, args).result()
     inputs = draw_inputs(args)

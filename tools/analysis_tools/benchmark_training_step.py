@@ -12,6 +12,8 @@ from typing import Any
 
 from measuring import MIB, peak_bytes, summary
 
+from wsss_mm.utils.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[2]
 SIDES = ('given_back', 'kept')
 
@@ -65,9 +67,9 @@ def train(args: argparse.Namespace, side: str) -> dict[str, float]:
     from mmengine.registry import init_default_scope
     from mmengine.utils import import_modules_from_strings
 
-    from wsss_mm.engine.launch import load_config
-    from wsss_mm.engine.memory import keep_freed_memory
     from wsss_mm.registry import MODELS
+    from wsss_mm.utils.memory import keep_freed_memory
+    from wsss_mm.workflow.launch import load_config
 
     cfg = load_config(args.config)
     import_modules_from_strings(**cfg.custom_imports)
@@ -78,7 +80,7 @@ def train(args: argparse.Namespace, side: str) -> dict[str, float]:
     batch = draw_batch(cfg, args)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     if side == 'kept' and not keep_freed_memory():
-        raise ValueError('freed memory can be kept on Linux with glibc only')
+        raise InputError('freed memory can be kept on Linux with glibc only')
     for step in range(-2, args.steps):
         if step == 0:
             wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
@@ -98,7 +100,7 @@ def run_training_step(args: argparse.Namespace) -> dict[str, Any]:
     """Measure both sides in turn, each in a fresh process."""
     for name in ('batch', 'size', 'steps', 'rounds'):
         if getattr(args, name) < 1:
-            raise ValueError(f'--{name} must be positive, got {getattr(args, name)}')
+            raise InputError(f'--{name} must be positive, got {getattr(args, name)}')
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(args.rounds):
         for side in SIDES:

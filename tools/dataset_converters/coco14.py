@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from wsss_mm.cli.command_line import readable_errors
 from wsss_mm.datasets import COCOImageLabelDataset
 from wsss_mm.datasets.coco import AnnotatedImage, draw_instances, read_instances
-from wsss_mm.datasets.parallel import map_ordered
 from wsss_mm.datasets.tags import in_class_order, write_tag_file
-from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.parallel import map_ordered
 
 # Images with one object or more, which is what the field trains and tests on.
 COUNTS = {'train': 82081, 'val': 40137}
@@ -55,17 +56,17 @@ def read_split(folder: Path, split: str, *, partial_set: bool) -> list[Annotated
     source = folder / f'annotations/instances_{split}2014.json'
     images = read_instances(source, FOREGROUND)
     if len(images) != COUNTS[split] and not partial_set:
-        raise ValueError(
+        raise InputError(
             f'{source} has {len(images)} images with objects, COCO 2014 has '
             f'{COUNTS[split]}; get the file again, or add --partial if it is a part'
         )
     if not images:
-        raise ValueError(f'{source} has no image with an object; get the file again')
+        raise InputError(f'{source} has no image with an object; get the file again')
     place = folder / f'{split}2014'
     there = set(os.listdir(place)) if place.is_dir() else set()
     missing = [image.name for image in images if image.name not in there]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'{place} lacks {len(missing)} of {len(images)} images, the first is '
             f'{missing[0]}; unpack {split}2014.zip into {folder}'
         )

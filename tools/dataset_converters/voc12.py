@@ -22,14 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsss_mm.cli.command_line import readable_errors
+from wsss_mm.convert.mat_file import read_struct_mask
 from wsss_mm.datasets import VOCImageLabelDataset
 from wsss_mm.datasets.image_files import read_id_list
 from wsss_mm.datasets.tags import tags_from_xml, write_tag_file
-from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.io.archive import SourceFile, check_md5, find_files
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import save_mask
-from wsss_mm.io.mat_file import read_struct_mask
+from wsss_mm.utils.errors import InputError
 
 VOC_MD5 = '6cd6e144f989b92b3379bac3b3de84fd'
 SBD_MD5 = '82b4d87ceb2ed10f6038a1cba92111cb'
@@ -97,7 +98,7 @@ def find_voc(folder: Path) -> Path:
     for below in ('.', 'VOC2012', 'VOCdevkit/VOC2012'):
         if (folder / below / LISTS / 'train.txt').is_file():
             return (folder / below).resolve()
-    raise ValueError(
+    raise InputError(
         f'{folder} holds no {LISTS}/train.txt, itself or in VOCdevkit/VOC2012; give '
         f'the folder that VOCtrainval_11-May-2012.tar of {VOC_PAGE} unpacks to'
     )
@@ -114,7 +115,7 @@ def check_voc(root: Path) -> None:
         folder = root / name
         found = sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
         if found < count:
-            raise ValueError(f'{folder} has {found} of {count} files; {remedy}')
+            raise InputError(f'{folder} has {found} of {count} files; {remedy}')
     for name in ('train', 'val'):
         check_count(root / LISTS / f'{name}.txt', COUNTS[name])
 
@@ -123,7 +124,7 @@ def check_count(path: Path, count: int) -> list[str]:
     """Read a list; refuse another length than the official one."""
     ids = read_id_list(path)
     if len(ids) != count:
-        raise ValueError(f'{path} has {len(ids)} images instead of {count}; replace it')
+        raise InputError(f'{path} has {len(ids)} images instead of {count}; replace it')
     return ids
 
 
@@ -135,10 +136,10 @@ def read_sbd_mask(file: SourceFile) -> NDArray[np.uint8]:
             content, file.where, variable='GTcls', field='Segmentation'
         )
         if mask.max() >= len(CLASSES):
-            raise ValueError(f'it has class {mask.max()}')
+            raise InputError(f'it has class {mask.max()}')
     except ValueError as error:
         reason = str(error).removeprefix(f'{file.where}: ')
-        raise ValueError(
+        raise InputError(
             f'{file.where} holds no class mask ({reason}); get SBD again'
         ) from error
     return mask
@@ -163,7 +164,7 @@ def read_sbd(source: Path, root: Path, *, masks: bool) -> set[str]:
             write_sbd_mask(file, root)
         tell(done, 'files of SBD')
     if not ids:
-        raise ValueError(
+        raise InputError(
             f'{source} holds no dataset/train.txt and dataset/val.txt; give '
             f'benchmark.tgz of {SBD_PAGE} or the folder it unpacks to'
         )
@@ -180,7 +181,7 @@ def write_sbd_mask(file: SourceFile, root: Path) -> None:
     with Image.open(root / f'JPEGImages/{name}.jpg') as image:
         width, height = image.size
     if mask.shape != (height, width):
-        raise ValueError(
+        raise InputError(
             f'{file.where} is {mask.shape} (height, width), its image '
             f'{(height, width)}; get SBD again'
         )
@@ -209,13 +210,13 @@ def list_trainaug(args: argparse.Namespace, root: Path) -> list[str]:
         ids |= set(read_id_list(root / LISTS / 'train.txt'))
         ids -= set(read_id_list(root / LISTS / 'val.txt'))
         if len(ids) != COUNTS['trainaug']:
-            raise ValueError(
+            raise InputError(
                 f'{args.sbd} and {root} make {len(ids)} images of trainaug instead of '
                 f'{COUNTS["trainaug"]}; get SBD again from {SBD_PAGE}'
             )
         return sorted(ids)
     if args.trainaug is None and not path.is_file():
-        raise ValueError(
+        raise InputError(
             f'nothing tells which images {path} lists: add --sbd benchmark.tgz '
             f'({SBD_PAGE}), or --trainaug with the train_aug.txt of another project'
         )
@@ -227,7 +228,7 @@ def check_tags(tags: Mapping[str, Sequence[str]], trainaug: Sequence[str]) -> No
     counts = Counter(name for image in trainaug for name in tags[image])
     for name, expected in zip(CLASSES[1:], TAGGED):
         if counts[name] != expected:
-            raise ValueError(
+            raise InputError(
                 f'{counts[name]} images of trainaug are tagged {name!r} instead of '
                 f'{expected}: Annotations or the list are not the official ones'
             )
@@ -240,7 +241,7 @@ def check_sources(args: argparse.Namespace) -> None:
         (args.sbd, 'benchmark.tgz', SBD_PAGE),
     ):
         if path is not None and not path.exists():
-            raise ValueError(
+            raise InputError(
                 f'no archive or folder {path}; get {name} from {page} and say where it '
                 'is'
             )

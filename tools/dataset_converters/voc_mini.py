@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wsss_mm.cli.command_line import readable_errors
 from wsss_mm.datasets import VOCImageLabelDataset
 from wsss_mm.datasets.image_files import read_id_list
-from wsss_mm.datasets.parallel import map_ordered
 from wsss_mm.datasets.tags import tags_from_xml, write_tag_file
 from wsss_mm.datasets.transforms.geometry import resize_bicubic, scaled_size
 from wsss_mm.datasets.transforms.loading import read_rgb
-from wsss_mm.engine.command_line import readable_errors
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import load_mask, save_mask
+from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.parallel import map_ordered
 
 LISTS = Path(__file__).resolve().parent / 'voc_mini'
 LONG_SIDE = 320
@@ -64,7 +65,7 @@ def write_image(name: str, *, voc: Path, out: Path) -> bool:
         return False
     mask = load_mask(path, num_classes=len(METAINFO['classes']))
     if mask.shape != shape:
-        raise ValueError(
+        raise InputError(
             f'{path} is {mask.shape} (height, width), its image {shape}; get it again'
         )
     resized = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
@@ -76,12 +77,12 @@ def check_folders(args: argparse.Namespace) -> None:
     """Refuse what is no folder of VOC, and to write into it."""
     for name in ('JPEGImages', 'Annotations', 'SegmentationClass'):
         if not (args.voc / name).is_dir():
-            raise ValueError(
+            raise InputError(
                 f'{args.voc} holds no folder {name}; give the folder VOC2012 that '
                 'tools/dataset_converters/voc12.py prepares (data/VOCdevkit/VOC2012)'
             )
     if args.out.resolve() == args.voc.resolve():
-        raise ValueError(
+        raise InputError(
             f'{args.out} is VOC itself, whose images would be overwritten; name '
             'another folder'
         )
@@ -98,7 +99,7 @@ def build(args: argparse.Namespace) -> None:
     scored = [*lists['train.txt'], *lists['val.txt']]
     missing = [name for name in scored if not masked[name]]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'{args.voc}/SegmentationClass lacks {missing[0]}.png and '
             f'{len(missing) - 1} more that figures are counted on; unpack VOC again'
         )

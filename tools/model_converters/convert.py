@@ -10,16 +10,17 @@ from pathlib import Path
 
 import torch
 
-from wsss_mm.engine.command_line import readable_errors
-from wsss_mm.engine.weights import read_state_dict
-from wsss_mm.io.atomic import atomic_write
-from wsss_mm.io.checkpoint_keys import LAYOUTS
-from wsss_mm.io.released_file import (
+from wsss_mm.cli.command_line import readable_errors
+from wsss_mm.convert.checkpoint_keys import LAYOUTS
+from wsss_mm.convert.released_file import (
     REFERENCE_LAYOUTS,
     convert_released,
     report,
     to_released,
 )
+from wsss_mm.io.atomic import atomic_write
+from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.weights import read_state_dict
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 contents = to_released(read_state_dict(args.source), args.to_reference)
             except ValueError as error:
                 message = str(error).removeprefix(f'{args.source}: ')
-                raise ValueError(f'{args.source}: {message}') from error
+                raise InputError(f'{args.source}: {message}') from error
             print(f'kind: {args.to_reference}\nwritten: {len(contents)} tensors')
         else:
             kind = None if args.kind == 'auto' else args.kind

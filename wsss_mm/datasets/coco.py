@@ -18,6 +18,7 @@ from wsss_mm.datasets.image_label_dataset import BACKGROUND, ImageLabelDataset
 from wsss_mm.functional.rasterize import decode_rle, fill_polygon
 from wsss_mm.io.mask_file import IGNORE
 from wsss_mm.registry import DATASETS
+from wsss_mm.utils.errors import InputError
 
 MOST_PIXELS = 2**27
 # In the order of COCO's category numbers, which have gaps.
@@ -95,7 +96,7 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
             objects.setdefault(entry['image_id'], []).append(entry)
         unknown = sorted(set(names.values()) - set(classes))
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'{path}: the category {unknown[0]!r} is none of the {len(classes)} '
                 'classes; give the annotations of this dataset'
             )
@@ -109,7 +110,7 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
             for key, entries in objects.items()
         ]
     except (KeyError, TypeError) as error:
-        raise ValueError(
+        raise InputError(
             f'{path} is no file of instance annotations (it fails at {error}); give '
             'instances_*.json, not captions_*.json or person_keypoints_*.json'
         ) from error
@@ -122,7 +123,7 @@ def read_size(path: str | Path, image: Mapping[str, Any]) -> tuple[int, int]:
     # JPEG has no longer sides, and Pillow refuses more pixels.
     sane = all(isinstance(side, int) and 0 < side < 2**16 for side in size)
     if not sane or size[0] * size[1] > MOST_PIXELS:
-        raise ValueError(
+        raise InputError(
             f'{path}: the image {image["file_name"]!r} cannot have the size {size} '
             '(height, width); get the annotations again'
         )
@@ -134,16 +135,16 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f'no annotations {path}; unpack annotations_trainval2014.zip of '
             'https://cocodataset.org/#download there'
         ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(
+        raise InputError(
             f'cannot read {path}: {error}; it is cut off or no JSON, get it again'
         ) from error
     if not isinstance(content, dict):
-        raise ValueError(f'{path} holds no JSON object; give instances_*.json')
+        raise InputError(f'{path} holds no JSON object; give instances_*.json')
     return content
 
 
@@ -172,7 +173,7 @@ def draw_instances(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.
         try:
             inside = draw_object(entry['segmentation'], image.size)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
+            raise InputError(
                 f'{image.name}: annotation {entry.get("id")} has no outline that can '
                 f'be drawn ({error}); get the annotations again'
             ) from error
@@ -189,7 +190,7 @@ def draw_object(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Draw the outline of one object: a list of polygons, or run lengths."""
     if isinstance(segmentation, dict):
         if tuple(segmentation['size']) != size:
-            raise ValueError(
+            raise InputError(
                 f'its run lengths are for {segmentation["size"]}, the image is '
                 f'{list(size)} (height, width)'
             )
@@ -204,5 +205,5 @@ def corners(segmentation: Sequence[Sequence[float]]) -> Iterator[NDArray[np.floa
     """Turn COCO's flat lists x, y, x, y, ... into corners, shape (n, 2)."""
     for flat in segmentation:
         if len(flat) % 2:
-            raise ValueError(f'a polygon has {len(flat)} numbers, an odd count')
+            raise InputError(f'a polygon has {len(flat)} numbers, an odd count')
         yield np.asarray(flat, dtype=np.float64).reshape(-1, 2)

@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from wsss_mm.utils.errors import InputError
+
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 # The lists of PSA and SEAM: "/JPEGImages/<id>.jpg /SegmentationClassAug/<id>.png".
 PAIR_LINE = re.compile(r'^/JPEGImages/(?P<id>.+?)\.jpg(\s+/\S+)?$')
@@ -19,9 +21,9 @@ def read_id_list(path: str | Path) -> list[str]:
     try:
         lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
     except FileNotFoundError as error:
-        raise ValueError(f'no list file {path}; write one image id per line') from error
+        raise InputError(f'no list file {path}; write one image id per line') from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
+        raise InputError(
             f'cannot read the list {path}: {error}; give a UTF-8 text file'
         ) from error
     first_line: dict[str, int] = {}
@@ -32,13 +34,13 @@ def read_id_list(path: str | Path) -> list[str]:
         pair = PAIR_LINE.match(text)
         image_id = pair['id'] if pair else text
         if image_id in first_line:
-            raise ValueError(
+            raise InputError(
                 f'{path}:{number}: image {image_id!r} is already on line '
                 f'{first_line[image_id]}; keep one'
             )
         first_line[image_id] = number
     if not first_line:
-        raise ValueError(f'{path} is empty; write one image id per line')
+        raise InputError(f'{path} is empty; write one image id per line')
     return list(first_line)
 
 
@@ -49,7 +51,7 @@ class ImageFolder:
         self.root = Path(root)
         self._listings: dict[str, set[str]] = {}
         if not self.root.is_dir():
-            raise ValueError(
+            raise InputError(
                 f'no image folder {self.root}; correct data_root or '
                 'data_prefix.img_path, or put the dataset there'
             )
@@ -70,12 +72,12 @@ class ImageFolder:
             return image_id
         found = [f'{name}{end}' for end in self._endings() if f'{name}{end}' in files]
         if not found:
-            raise ValueError(
+            raise InputError(
                 f'no image {self.root / image_id} ({", ".join(IMAGE_SUFFIXES)}) for '
                 f'{image_id!r} of {source}; add the image or remove it from there'
             )
         if len(found) > 1:
-            raise ValueError(
+            raise InputError(
                 f'{image_id!r} of {source} may be any of {", ".join(found)} in '
                 f'{self.root / parent}; write the id with its extension'
             )

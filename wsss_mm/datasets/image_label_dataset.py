@@ -17,6 +17,7 @@ from wsss_mm.datasets.tags import (
     tags_from_xml,
 )
 from wsss_mm.registry import DATASETS
+from wsss_mm.utils.errors import InputError
 
 TAG_SOURCES = ('file', 'xml', 'masks')
 BACKGROUND = 'background'
@@ -67,11 +68,11 @@ class ImageLabelDataset(BaseSegDataset):
         **kwargs: Any,
     ) -> None:
         if tag_source not in TAG_SOURCES:
-            raise ValueError(
+            raise InputError(
                 f'tag_source={tag_source!r}; choose one of {", ".join(TAG_SOURCES)}'
             )
         if not ann_file and (tags is None or tag_source != 'file'):
-            raise ValueError(
+            raise InputError(
                 'without ann_file the images come from a tag file: give ann_file, '
                 "or tags with tag_source='file'"
             )
@@ -173,7 +174,7 @@ class ImageLabelDataset(BaseSegDataset):
         }
         for image_id, path in masks.items():
             if not os.path.isfile(path):
-                raise ValueError(
+                raise InputError(
                     f'no mask {path} for image {image_id!r}; make the pseudo masks '
                     'of the whole list with tools/gen_pseudo.py, or correct '
                     'data_prefix.seg_map_path'
@@ -195,7 +196,7 @@ def check_stems(names: dict[str, str], *, source: str) -> None:
     for image_id, name in names.items():
         stem = os.path.splitext(name)[0]
         if stem in seen:
-            raise ValueError(
+            raise InputError(
                 f'{source}: {seen[stem]!r} and {image_id!r} differ in the extension '
                 'only, so their masks would have one name; rename one image'
             )
@@ -205,18 +206,18 @@ def check_stems(names: dict[str, str], *, source: str) -> None:
 def check_classes(classes: Sequence[str] | None) -> None:
     """Refuse a class list without background first or with a name twice."""
     if not classes:
-        raise ValueError(
+        raise InputError(
             "the dataset has no classes; give metainfo=dict(classes=('background', "
             "'first', ...))"
         )
     if classes[0] != BACKGROUND or len(classes) < 2:
-        raise ValueError(
+        raise InputError(
             f'metainfo.classes is {tuple(classes)}; it must start with '
             f'{BACKGROUND!r} and name at least one class'
         )
     twice = sorted({name for name in classes if list(classes).count(name) > 1})
     if twice:
-        raise ValueError(f'metainfo.classes holds {", ".join(twice)} twice; keep one')
+        raise InputError(f'metainfo.classes holds {", ".join(twice)} twice; keep one')
 
 
 @DATASETS.register_module()

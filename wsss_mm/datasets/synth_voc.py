@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsss_mm.datasets.parallel import map_ordered
 from wsss_mm.datasets.synth_drawing import PARTS, Shape, draw_background, draw_object
+from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.parallel import map_ordered
 
 CLASSES = ('background', *PARTS)
 MANIFEST = 'synth_voc.json'
@@ -212,7 +213,7 @@ def write_synth_voc(
     if processes is None:
         processes = os.cpu_count() or 1
     if processes < 1:
-        raise ValueError(f'processes={processes}: give at least one process')
+        raise InputError(f'processes={processes}: give at least one process')
     out = Path(out)
     wanted = dict(version=VERSION, train=train, val=val, seed=seed, size=size)
     if is_finished(out, wanted):
@@ -221,7 +222,7 @@ def write_synth_voc(
         out.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
     except OSError as error:
-        raise ValueError(
+        raise InputError(
             f'cannot write {out}: {error.strerror}; give a folder you may write to'
         ) from error
     try:
@@ -236,11 +237,11 @@ def write_synth_voc(
 def check_numbers(train: int, val: int, seed: int, size: int) -> None:
     """Refuse counts, seeds and sizes that no dataset can have."""
     if train < 1 or val < 1:
-        raise ValueError(f'train={train}, val={val}: give at least one image to each')
+        raise InputError(f'train={train}, val={val}: give at least one image to each')
     if seed < 0:
-        raise ValueError(f'seed={seed}: give a seed of 0 or more')
+        raise InputError(f'seed={seed}: give a seed of 0 or more')
     if size < SMALLEST_SIZE:
-        raise ValueError(
+        raise InputError(
             f'size={size}: parts are unreadable; give at least {SMALLEST_SIZE}'
         )
 
@@ -251,12 +252,12 @@ def is_finished(out: Path, wanted: dict[str, int]) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     if not manifest.is_file():
-        raise ValueError(
+        raise InputError(
             f'{out} is in the way and holds no {MANIFEST}; give a new or empty folder'
         )
     found = json.loads(manifest.read_text())
     if found != wanted:
-        raise ValueError(
+        raise InputError(
             f'{out} was generated with {found}, not with {wanted}; '
             'give another folder or delete this one'
         )

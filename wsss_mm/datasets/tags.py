@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import load_mask
+from wsss_mm.utils.errors import InputError
 
 Tags = dict[str, tuple[str, ...]]
 HEADER = ('image_id', 'labels')
@@ -43,22 +44,22 @@ def read_tag_file(
     path = Path(path)
     readers = {'.csv': read_csv, '.json': read_json}
     if path.suffix.lower() not in readers:
-        raise ValueError(f'{path}: a tag file must end in .csv or .json')
+        raise InputError(f'{path}: a tag file must end in .csv or .json')
     try:
         text = path.read_text(encoding='utf-8-sig')
     except FileNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f'no tag file {path}; write one line `image_id,labels` per image'
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'cannot read {path}: {error}; save it as UTF-8') from error
+        raise InputError(f'cannot read {path}: {error}; save it as UTF-8') from error
     tags: Tags = {}
     for image_id, names, where in readers[path.suffix.lower()](path, text):
         if image_id in tags:
-            raise ValueError(f'{where}: image {image_id!r} occurs twice; keep one')
+            raise InputError(f'{where}: image {image_id!r} occurs twice; keep one')
         tags[image_id] = in_class_order(names, classes, where=where, ignored=ignored)
     if not tags:
-        raise ValueError(f'{path} names no image; add one entry per image')
+        raise InputError(f'{path} names no image; add one entry per image')
     return tags
 
 
@@ -87,7 +88,7 @@ def read_csv(path: Path, text: str) -> list[tuple[str, list[str], str]]:
     try:
         header = [cell.strip() for cell in next(reader, [])]
         if tuple(header) != HEADER:
-            raise ValueError(
+            raise InputError(
                 f'{path}:1: the header is {",".join(header)!r}; '
                 f'make the first line {",".join(HEADER)!r}'
             )
@@ -96,13 +97,13 @@ def read_csv(path: Path, text: str) -> list[tuple[str, list[str], str]]:
             if not row:
                 continue
             if len(row) != len(HEADER) or not row[0].strip():
-                raise ValueError(
+                raise InputError(
                     f'{where}: {",".join(row)!r} is not `image_id,labels`; '
                     'quote ids that hold a comma and separate labels by spaces'
                 )
             rows.append((row[0].strip(), split_labels(row[1], where), where))
     except csv.Error as error:
-        raise ValueError(
+        raise InputError(
             f'{path}:{reader.line_num}: {error}; close the quotes of this line'
         ) from error
     return rows
@@ -115,7 +116,7 @@ def split_labels(cell: str, where: str) -> list[str]:
     try:
         names = json.loads(cell)
     except json.JSONDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f'{where}: {cell!r} is no JSON list ({error.msg}); '
             'write it as ["first", "second"]'
         ) from error
@@ -127,17 +128,17 @@ def read_json(path: Path, text: str) -> list[tuple[str, list[str], str]]:
     try:
         pairs = json.loads(text, object_pairs_hook=Pairs)
     except json.JSONDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f'{path}:{error.lineno}: no valid JSON ({error.msg}); mend this line'
         ) from error
     except RecursionError as error:
-        raise ValueError(f'{path}: lists in too many lists; flatten them') from error
+        raise InputError(f'{path}: lists in too many lists; flatten them') from error
     if isinstance(pairs, Pairs):
         entries = list(pairs)
     elif isinstance(pairs, list):
         entries = [read_entry(entry, f'{path}[{i}]') for i, entry in enumerate(pairs)]
     else:
-        raise ValueError(
+        raise InputError(
             f'{path} holds a {type(pairs).__name__}; write {{"id": ["name", ...]}}'
         )
     return [
@@ -153,22 +154,22 @@ class Pairs(list[tuple[str, Any]]):
 def read_entry(entry: object, where: str) -> tuple[str, Any]:
     """Take one object of the list form of a JSON tag file."""
     if not isinstance(entry, Pairs) or sorted(key for key, _ in entry) != list(HEADER):
-        raise ValueError(
+        raise InputError(
             f'{where} is not {{"image_id": ..., "labels": [...]}}; give both keys'
         )
     values = dict(entry)
     if not isinstance(values['image_id'], str):
-        raise ValueError(f'{where}: image_id {values["image_id"]!r} must be a string')
+        raise InputError(f'{where}: image_id {values["image_id"]!r} must be a string')
     return values['image_id'], values['labels']
 
 
 def check_names(names: object, where: str) -> list[str]:
     """Refuse labels that are not a list of strings."""
     if isinstance(names, Pairs) or not isinstance(names, list):
-        raise ValueError(f'{where}: the labels {names!r} must be a list of names')
+        raise InputError(f'{where}: the labels {names!r} must be a list of names')
     for name in names:
         if not isinstance(name, str):
-            raise ValueError(f'{where}: the label {name!r} must be a class name')
+            raise InputError(f'{where}: the label {name!r} must be a class name')
     return list(names)
 
 
@@ -198,12 +199,12 @@ def tags_from_xml(
         try:
             root = ElementTree.parse(path).getroot()
         except FileNotFoundError as error:
-            raise ValueError(
+            raise InputError(
                 f'image {image_id!r} has no annotation {path}; add the file or '
                 'give the tags as a CSV or JSON file'
             ) from error
         except ElementTree.ParseError as error:
-            raise ValueError(
+            raise InputError(
                 f'{path} is no valid XML: {error}; get the file again'
             ) from error
         names = [node.findtext('name', '').strip() for node in root.findall('object')]
@@ -245,7 +246,7 @@ def in_class_order(
         close = difflib.get_close_matches(name, classes, n=1)
         hint = f'did you mean {close[0]!r}?' if close else 'correct the tag or'
         rest = '' if close else ' add it to the class list'
-        raise ValueError(
+        raise InputError(
             f'{where}: the tag {name!r} is not in the class list; {hint}{rest} '
             f'(classes: {", ".join(classes)})'
         )
@@ -267,7 +268,7 @@ def select_tags(tags: Tags, ids: Sequence[str], *, source: str | Path) -> Tags:
     if missing:
         close = difflib.get_close_matches(missing[0], tags, n=1)
         hint = f' (there is {close[0]!r})' if close else ''
-        raise ValueError(
+        raise InputError(
             f'{source} has no tags for {len(missing)} image(s), the first is '
             f'{missing[0]!r}{hint}; give it a line, and leave labels empty if it '
             'shows background only'

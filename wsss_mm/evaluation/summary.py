@@ -11,6 +11,7 @@ from prettytable import PrettyTable
 
 from wsss_mm.functional import iou_report, threshold_curve
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.utils.errors import InputError
 
 # The background scores that the released evaluation of SEAM tries.
 THRESHOLDS = tuple(index / 100 for index in range(60))
@@ -49,7 +50,7 @@ def score_curve(
     """
     counts = threshold_curve(histogram)
     if len(counts) != len(thresholds):
-        raise ValueError(
+        raise InputError(
             f'the histogram holds {len(counts)} thresholds, {len(thresholds)} given'
         )
     return [
@@ -65,7 +66,7 @@ def best_point(curve: Sequence[dict[str, float]]) -> dict[str, float]:
     weakly supervised user could reach.
     """
     if not curve:
-        raise ValueError('the threshold curve is empty')
+        raise InputError('the threshold curve is empty')
     return max(curve, key=lambda point: point['mIoU'])
 
 

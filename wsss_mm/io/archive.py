@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wsss_mm.utils.errors import InputError
+
 # More than any single file of the datasets has; a forged size is stopped here.
 LARGEST_FILE = 64 * 2**20
 BROKEN = (
@@ -42,7 +44,7 @@ class SourceFile:
             ValueError: If it is too large for a file of a dataset, or cut off.
         """
         if self.size > LARGEST_FILE:
-            raise ValueError(
+            raise InputError(
                 f'{self.where} claims to have {self.size} bytes, more than any file '
                 'that belongs there; get the source again'
             )
@@ -78,7 +80,7 @@ def find_files(source: str | Path, pattern: str) -> Iterator[SourceFile]:
     elif source.is_file():
         yield from files_of_archive(source, wanted)
     else:
-        raise ValueError(f'no archive or folder {source}; correct its path')
+        raise InputError(f'no archive or folder {source}; correct its path')
 
 
 def files_of_folder(source: Path, wanted: re.Pattern[str]) -> Iterator[SourceFile]:
@@ -126,12 +128,12 @@ def check_member(member: tarfile.TarInfo, where: str) -> None:
     """Refuse links, devices, and paths that lead out of the archive."""
     path = PurePosixPath(member.name)
     if path.is_absolute() or '..' in path.parts:
-        raise ValueError(
+        raise InputError(
             f'{where} leads out of the archive; this is not the official file, get '
             'it from its authors'
         )
     if not member.isreg():
-        raise ValueError(
+        raise InputError(
             f'{where} is a link or a device, not a file; this is not the official '
             'archive, get it from its authors'
         )
@@ -151,16 +153,16 @@ def check_md5(path: str | Path, expected: str) -> None:
     except OSError as error:
         raise broken(str(path), error) from error
     if digest.hexdigest() != expected:
-        raise ValueError(
+        raise InputError(
             f'{path} has the MD5 sum {digest.hexdigest()}, the official file has '
             f'{expected}: the download is not complete or is another file; get it '
             'again'
         )
 
 
-def broken(where: str, error: Exception) -> ValueError:
+def broken(where: str, error: Exception) -> InputError:
     """Word the error of a source that cannot be read."""
     reason = str(error).partition(':\n')[0]
-    return ValueError(
+    return InputError(
         f'cannot read {where}: {reason}; it is cut off or damaged, get it again'
     )

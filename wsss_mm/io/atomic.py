@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wsss_mm.utils.errors import InputError
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -35,9 +37,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def cannot_write(path: Path, error: OSError) -> ValueError:
+def cannot_write(path: Path, error: OSError) -> InputError:
     """Word the error of a file that cannot be written."""
-    return ValueError(
+    return InputError(
         f'cannot write {path}: {error.strerror}; '
         'choose a folder you may write to, on a disk with space left'
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.utils.errors import InputError
 
 LARGEST = float(np.finfo(np.float16).max)
 # A .npy file gives a bare array, which cannot be used with `with`.
@@ -40,13 +41,13 @@ def save_cam(path: str | Path, classes: ArrayLike, maps: ArrayLike) -> None:
     """
     path = Path(path)
     if path.suffix != '.npz':
-        raise ValueError(f'{path}: a CAM file must end in .npz')
+        raise InputError(f'{path}: a CAM file must end in .npz')
     classes, maps = np.asarray(classes), np.asarray(maps)
     if classes.size == 0:
         classes = classes.astype(np.int64)
     problem = find_problem(classes, maps)
     if problem:
-        raise ValueError(f'cannot save {path}: {problem}')
+        raise InputError(f'cannot save {path}: {problem}')
     with atomic_write(path) as temporary, temporary.open('wb') as file:
         np.savez_compressed(
             file, classes=classes.astype(np.int64), maps=maps.astype(np.float16)
@@ -74,19 +75,19 @@ def load_cam(
             # A member that is no array comes as bytes.
             classes, maps = (np.asarray(archive[key]) for key in ('classes', 'maps'))
     except FileNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f'no CAM file {path}; make it with tools/gen_pseudo.py'
         ) from error
     except UNREADABLE as error:
-        raise ValueError(
+        raise InputError(
             f'{path} is truncated or no CAM file (.npz with the arrays classes '
             f'and maps): {error}; {REMEDY}'
         ) from error
     problem = find_problem(classes, maps)
     if problem:
-        raise ValueError(f'{path} is no CAM file: {problem}; {REMEDY}')
+        raise InputError(f'{path} is no CAM file: {problem}; {REMEDY}')
     if num_classes is not None and classes.size and classes[-1] >= num_classes:
-        raise ValueError(
+        raise InputError(
             f'{path} holds foreground class {classes[-1]}, but there are only '
             f'{num_classes}; use the class list it was made with'
         )

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.utils.errors import InputError
 
 IGNORE = 255
 # What Pillow raises for a damaged image.
@@ -29,19 +30,19 @@ def save_mask(path: str | Path, mask: NDArray[np.uint8], palette: ArrayLike) -> 
     path = Path(path)
     colours = np.asarray(palette)
     if path.suffix.lower() != '.png':
-        raise ValueError(f'{path}: a mask file must end in .png')
+        raise InputError(f'{path}: a mask file must end in .png')
     if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
-        raise ValueError(
+        raise InputError(
             f'cannot save {path}: the mask must be uint8 (H, W), '
             f'not {mask.dtype} {mask.shape}'
         )
     if colours.ndim != 2 or colours.shape[1] != 3 or len(colours) > 256:
-        raise ValueError(
+        raise InputError(
             f'cannot save {path}: the palette must be (n <= 256, 3), '
             f'not {colours.shape}'
         )
     if colours.dtype.kind not in 'iu' or colours.min() < 0 or colours.max() > 255:
-        raise ValueError(f'cannot save {path}: palette colours must be 0..255')
+        raise InputError(f'cannot save {path}: palette colours must be 0..255')
     full = np.full((256, 3), 255, np.uint8)
     full[: len(colours)] = colours
     image = Image.fromarray(mask)
@@ -67,20 +68,20 @@ def load_mask(path: str | Path, *, num_classes: int | None = None) -> NDArray[np
             problem = find_problem(Path(path), image)
             mask = np.array(() if problem else image, dtype=np.uint8)
     except FileNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f'no mask {path}; give the folder that holds the masks of this list'
         ) from error
     except UNREADABLE as error:
-        raise ValueError(
+        raise InputError(
             f'cannot read mask {path}: {error}; it is truncated or no PNG, '
             'get or make it again'
         ) from error
     if problem:
-        raise ValueError(f'{path} is no mask: {problem}; {REMEDY}')
+        raise InputError(f'{path} is no mask: {problem}; {REMEDY}')
     if num_classes is not None:
         wrong = np.unique(mask[(mask >= num_classes) & (mask != IGNORE)])
         if wrong.size:
-            raise ValueError(
+            raise InputError(
                 f'{path} holds the values {wrong.tolist()}, but there are '
                 f'{num_classes} classes with the background; use the class list '
                 f'the masks were made with, or {IGNORE} for pixels to ignore'

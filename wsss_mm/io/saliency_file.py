@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss_mm.io.mask_file import UNREADABLE
+from wsss_mm.utils.errors import InputError
 
 
 def load_saliency(path: str | Path) -> NDArray[np.float32]:
@@ -22,16 +23,16 @@ def load_saliency(path: str | Path) -> NDArray[np.float32]:
         with Image.open(path) as image:
             mode, grey = image.mode, np.array(image)
     except FileNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f'no saliency map {path}; give the folder with one for every CAM file'
         ) from error
     except UNREADABLE as error:
-        raise ValueError(
+        raise InputError(
             f'cannot read saliency map {path}: {error}; it is truncated or no '
             'image, make it again'
         ) from error
     if mode != 'L':
-        raise ValueError(
+        raise InputError(
             f'{path} is an image of mode {mode}; save saliency as 8-bit grey, 255 '
             'for what stands out'
         )

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.cam_file import LARGEST, UNREADABLE
+from wsss_mm.utils.errors import InputError
 
 REMEDY = 'delete it and make the seed scores again with tools/gen_pseudo.py'
 
@@ -44,13 +45,13 @@ def save_scores(
     """
     path = Path(path)
     if path.suffix != '.npz':
-        raise ValueError(f'{path}: a score file must end in .npz')
+        raise InputError(f'{path}: a score file must end in .npz')
     classes, low, high = np.asarray(classes), np.asarray(low), np.asarray(high)
     if classes.size == 0:
         classes = classes.astype(np.int64)
     problem = find_problem(classes, low, high)
     if problem:
-        raise ValueError(f'cannot save {path}: {problem}')
+        raise InputError(f'cannot save {path}: {problem}')
     with atomic_write(path) as temporary, temporary.open('wb') as file:
         np.savez_compressed(
             file,
@@ -78,20 +79,20 @@ def load_scores(path: str | Path, *, num_classes: int | None = None) -> Scores:
         with np.load(path, allow_pickle=False) as archive:
             classes, low, high = (np.asarray(archive[key]) for key in Scores._fields)
     except FileNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f'no seed scores {path}; make them for the whole list with '
             'tools/gen_pseudo.py, or correct seed_scores'
         ) from error
     except UNREADABLE as error:
-        raise ValueError(
+        raise InputError(
             f'{path} is truncated or no score file (.npz with the arrays classes, '
             f'low and high): {error}; {REMEDY}'
         ) from error
     problem = find_problem(classes, low, high)
     if problem:
-        raise ValueError(f'{path} is no score file: {problem}; {REMEDY}')
+        raise InputError(f'{path} is no score file: {problem}; {REMEDY}')
     if num_classes is not None and classes.size and classes[-1] >= num_classes:
-        raise ValueError(
+        raise InputError(
             f'{path} holds foreground class {classes[-1]}, but there are only '
             f'{num_classes}; use the class list it was made with'
         )

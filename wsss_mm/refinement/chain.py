@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from wsss_mm.registry import TASK_UTILS
+from wsss_mm.utils.errors import InputError
 
 from .seed import Seed
 
@@ -35,11 +36,11 @@ def build_chain(
         ValueError: If there is no such chain, or a refiner does not say where it runs.
     """
     if name not in chains:
-        raise ValueError(f'no refinement {name!r}; the config has {", ".join(chains)}')
+        raise InputError(f'no refinement {name!r}; the config has {", ".join(chains)}')
     chain = tuple(TASK_UTILS.build(dict(config)) for config in chains[name])
     for refiner in chain:
         if getattr(refiner, 'where', None) not in ('pool', 'main'):
-            raise ValueError(
+            raise InputError(
                 f"{type(refiner).__name__}.where must be 'pool' or 'main', got "
                 f'{getattr(refiner, "where", None)!r}'
             )

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import torch
 
+from wsss_mm.utils.errors import InputError
+
 from .chain import Refiner, refine
 from .seed import Seed
 
@@ -81,7 +83,7 @@ def run_pool(
         ValueError: If workers is negative.
     """
     if workers < 0:
-        raise ValueError(f'workers must not be negative, got {workers}')
+        raise InputError(f'workers must not be negative, got {workers}')
     if workers == 0:
         for name, source in jobs:
             yield name, _attempt(function, source)

@@ -21,6 +21,7 @@ from wsss_mm.functional.dense_crf import (
 from wsss_mm.functional.pamr import DILATIONS, pamr
 from wsss_mm.functional.random_walk import random_walk
 from wsss_mm.registry import TASK_UTILS
+from wsss_mm.utils.errors import InputError
 
 from .seed import AffinityMap, Seed
 
@@ -96,7 +97,7 @@ class Cells:
             ValueError: If the seed has no affinity or one of another size.
         """
         if seed.affinity is None:
-            raise ValueError(
+            raise InputError(
                 'a random walk needs an affinity map: train an AffinityNet and name '
                 'its config and checkpoint'
             )
@@ -105,7 +106,7 @@ class Cells:
         cells = (-(-height // stride), -(-width // stride))
         found = tuple(seed.affinity.weights.shape[-2:])
         if found != cells:
-            raise ValueError(
+            raise InputError(
                 f'the affinity map has {found} cells, but an image of '
                 f'{height}x{width} pixels has {cells} at stride {stride}'
             )
@@ -191,7 +192,7 @@ class EdgeWalkRefiner:
         cells = Cells.of(seed)
         edge = cells.affinity.edge
         if edge is None:
-            raise ValueError(
+            raise InputError(
                 'this random walk needs edges: train a network with an EdgeHead, or '
                 'use RandomWalkRefiner'
             )
@@ -243,7 +244,7 @@ class LabelCRFRefiner:
     def __post_init__(self) -> None:
         lookup(self.parameters)
         if not 0 < self.probability < 1:
-            raise ValueError(f'probability must be in (0, 1), got {self.probability}')
+            raise InputError(f'probability must be in (0, 1), got {self.probability}')
 
     def __call__(self, seed: Seed) -> Seed:
         """Replace the scores by probabilities."""

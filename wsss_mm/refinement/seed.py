@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wsss_mm.datasets.transforms.loading import read_rgb
 from wsss_mm.io.cam_file import load_cam
+from wsss_mm.utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,21 @@ class Seed:
     def __post_init__(self) -> None:
         image, classes, scores = self.image, self.classes, self.scores
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(
+            raise InputError(
                 f'image must be uint8 of shape (H, W, 3), got {image.dtype} '
                 f'{image.shape}'
             )
         if classes.ndim != 1 or (classes.size and classes.dtype.kind not in 'iu'):
-            raise ValueError(f'classes must be integers (n,), got {classes!r}')
+            raise InputError(f'classes must be integers (n,), got {classes!r}')
         if (np.diff(classes) <= 0).any() or (classes < 0).any():
-            raise ValueError(f'classes must ascend from 0, got {classes.tolist()}')
+            raise InputError(f'classes must ascend from 0, got {classes.tolist()}')
         if scores.shape != (len(classes) + 1, *image.shape[:2]):
-            raise ValueError(
+            raise InputError(
                 f'scores {scores.shape} do not fit {len(classes)} classes, the '
                 f'background and an image of {image.shape[:2]}'
             )
         if scores.dtype != np.float32 or not np.isfinite(scores).all():
-            raise ValueError(f'scores must be finite float32, got {scores.dtype}')
+            raise InputError(f'scores must be finite float32, got {scores.dtype}')
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class SeedFiles:
         image = read_rgb(self.image)
         classes, maps = load_cam(self.cam, num_classes=self.num_classes)
         if maps.shape[1:] != image.shape[:2]:
-            raise ValueError(
+            raise InputError(
                 f'{self.cam} holds maps of {maps.shape[1]}x{maps.shape[2]} pixels, but '
                 f'the image {self.image} has {image.shape[0]}x{image.shape[1]}; delete '
                 'it and run tools/gen_pseudo.py again'
@@ -117,6 +118,6 @@ def seed_mask(seed: Seed) -> npt.NDArray[np.uint8]:
         ValueError: If a class does not fit a mask.
     """
     if seed.classes.size and seed.classes[-1] > 253:
-        raise ValueError(f'classes must be in 0..253, got {seed.classes.tolist()}')
+        raise InputError(f'classes must be in 0..253, got {seed.classes.tolist()}')
     labels = np.concatenate([[0], seed.classes + 1]).astype(np.uint8)
     return labels[seed.scores.argmax(axis=0)]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from wsss_mm.functional.background import seed_scores
 from wsss_mm.registry import TASK_UTILS
+from wsss_mm.utils.errors import InputError
 
 from .refiners import LabelCRFRefiner, ThresholdBackground, lookup
 from .seed import Seed
@@ -63,7 +64,7 @@ class ConfidentTrainingScores:
 
     def __post_init__(self) -> None:
         if not 0 < self.background_threshold < self.foreground_threshold < 1:
-            raise ValueError(
+            raise InputError(
                 'needs 0 < background_threshold < foreground_threshold < 1, got '
                 f'{self.background_threshold} and {self.foreground_threshold}'
             )

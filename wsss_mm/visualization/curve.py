@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.utils.errors import InputError
 
 Curve = Sequence[Mapping[str, float]]
 
@@ -130,7 +131,7 @@ def _colours(curves: Mapping[str, Curve]) -> list[str]:
 
 def _check(curves: Mapping[str, Curve]) -> None:
     if not curves:
-        raise ValueError('there is no curve to draw')
+        raise InputError('there is no curve to draw')
     empty = [name for name, points in curves.items() if not points]
     if empty:
-        raise ValueError(f'the curve {empty[0]!r} has no point')
+        raise InputError(f'the curve {empty[0]!r} has no point')

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.utils.errors import InputError
 
 from .curve import COLOURS, Curve, draw_curve
 
@@ -106,11 +107,11 @@ def write_report(
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
-        raise ValueError('the table of stages has no row')
+        raise InputError('the table of stages has no row')
     headings = list(rows[0])
     for row in rows:
         if list(row) != headings:
-            raise ValueError(f'stage rows must share the keys {headings}, got {[*row]}')
+            raise InputError(f'stage rows must share the keys {headings}, got {[*row]}')
     kinds = {key: _kind([row[key] for row in rows]) for key in headings}
     head = ''.join(f'<th{kinds[key]}>{escape(str(key))}</th>' for key in headings)
     lines = [
@@ -160,7 +161,7 @@ def _sample(sample: Mapping[str, Any]) -> str:
 
 def _data_url(picture: Picture) -> str:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(
+        raise InputError(
             f'a picture must be uint8 of shape (H, W, 3), got {picture.dtype} of '
             f'shape {picture.shape}'
         )

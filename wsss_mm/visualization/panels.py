@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from wsss_mm.utils.errors import InputError
+
 Picture = npt.NDArray[np.uint8]
 
 IGNORE = 255
@@ -109,7 +111,7 @@ def draw_mask(
     _check_size('mask', mask, image)
     known = mask[mask != IGNORE]
     if known.size and (known.min() < 0 or known.max() >= len(palette)):
-        raise ValueError(
+        raise InputError(
             f'the mask holds indices {known.min()}..{known.max()}, the palette '
             f'{len(palette)} colours'
         )
@@ -137,7 +139,7 @@ def side_by_side(
         ValueError: If there is no picture.
     """
     if not pictures:
-        raise ValueError('a row needs at least one picture')
+        raise InputError('a row needs at least one picture')
     for picture in pictures:
         _check_image(picture)
     height = height or pictures[0].shape[0]
@@ -166,7 +168,7 @@ def _to_picture(values: npt.NDArray[Any]) -> Picture:
 
 def _check_image(image: npt.NDArray[Any]) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(
+        raise InputError(
             f'an image must be uint8 of shape (H, W, 3), got {image.dtype} of shape '
             f'{image.shape}'
         )
@@ -174,7 +176,7 @@ def _check_image(image: npt.NDArray[Any]) -> None:
 
 def _check_size(name: str, array: npt.NDArray[Any], image: Picture) -> None:
     if array.shape != image.shape[:2]:
-        raise ValueError(
+        raise InputError(
             f'{name} and image must have one size, got {array.shape} and '
             f'{image.shape[:2]}'
         )

@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance
 
 from wsss_mm.datasets.transforms.randomness import permutation, uniform
 from wsss_mm.registry import TRANSFORMS
+from wsss_mm.utils.errors import InputError
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -52,9 +53,9 @@ class ColorJitterPIL(BaseTransform):
         widths = dict(brightness=brightness, contrast=contrast, saturation=saturation)
         for name, width in widths.items():
             if not 0 <= width <= 1:
-                raise ValueError(f'{name}={width}; give a number from 0 to 1')
+                raise InputError(f'{name}={width}; give a number from 0 to 1')
         if not 0 <= hue <= 0.5:
-            raise ValueError(f'hue={hue}; give a number from 0 to 0.5')
+            raise InputError(f'hue={hue}; give a number from 0 to 0.5')
         self.widths = widths
         self.hue = hue
 
@@ -116,7 +117,7 @@ class NormalizeFloat(BaseTransform):
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         if min(std) <= 0:
-            raise ValueError(f'std={tuple(std)}; every deviation must be above 0')
+            raise InputError(f'std={tuple(std)}; every deviation must be above 0')
         self.mean = tuple(mean)
         self.std = tuple(std)
 

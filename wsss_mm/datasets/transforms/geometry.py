@@ -9,6 +9,7 @@ from PIL import Image
 
 from wsss_mm.datasets.transforms.randomness import integer
 from wsss_mm.registry import TRANSFORMS
+from wsss_mm.utils.errors import InputError
 
 
 def resize_bicubic(
@@ -24,7 +25,7 @@ def resize_bicubic(
         ValueError: If the image is not uint8; Pillow has no float RGB.
     """
     if image.dtype != np.uint8:
-        raise ValueError(
+        raise InputError(
             f'the image is {image.dtype}, Pillow resizes uint8; '
             'put NormalizeFloat behind the resizing'
         )
@@ -59,7 +60,7 @@ class PILResize(BaseTransform):
 
     def __init__(self, scale_factor: float) -> None:
         if not scale_factor > 0:
-            raise ValueError(f'scale_factor={scale_factor}; give a number above 0')
+            raise InputError(f'scale_factor={scale_factor}; give a number above 0')
         self.scale_factor = scale_factor
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class RandomResizeLong(BaseTransform):
 
     def __init__(self, low: int, high: int) -> None:
         if not 1 <= low <= high:
-            raise ValueError(f'low={low}, high={high}; give 1 <= low <= high')
+            raise InputError(f'low={low}, high={high}; give 1 <= low <= high')
         self.low = low
         self.high = high
 
@@ -146,7 +147,7 @@ class RandomCropPad(BaseTransform):
     ) -> None:
         sides = (crop_size,) * 2 if isinstance(crop_size, int) else tuple(crop_size)
         if len(sides) != 2 or min(sides) < 1:
-            raise ValueError(
+            raise InputError(
                 f'crop_size={crop_size}; give a height and a width of at least 1'
             )
         self.crop_size = (sides[0], sides[1])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wsss_mm.datasets.transforms.randomness import integer
 from wsss_mm.registry import TRANSFORMS
+from wsss_mm.utils.errors import InputError
 
 HUE_STEPS = 180
 
@@ -26,7 +27,7 @@ def shift_hsv(
         ValueError: If the image is not uint8.
     """
     if image.dtype != np.uint8:
-        raise ValueError(
+        raise InputError(
             f'the image is {image.dtype}, HSV shifts need uint8; '
             'put NormalizeFloat behind them'
         )
@@ -55,7 +56,7 @@ class RandomHSVShift(BaseTransform):
     def __init__(self, *, hue: int = 10, saturation: int = 10, value: int = 10) -> None:
         self.limits = (hue, saturation, value)
         if min(self.limits) < 0:
-            raise ValueError(
+            raise InputError(
                 f'hue={hue}, saturation={saturation}, value={value}; '
                 'give whole numbers from 0'
             )

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from wsss_mm.io.mask_file import UNREADABLE, load_mask
 from wsss_mm.registry import TRANSFORMS
+from wsss_mm.utils.errors import InputError
 
 
 def read_rgb(path: str | Path) -> NDArray[np.uint8]:
@@ -29,16 +30,16 @@ def read_rgb(path: str | Path) -> NDArray[np.uint8]:
             depth = bits_per_channel(Path(path), image)
             array = np.array(upright_rgb(image) if depth == 8 else (), np.uint8)
     except FileNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f'no image {path}; add it or remove it from the list'
         ) from error
     except UNREADABLE as error:
-        raise ValueError(
+        raise InputError(
             f'cannot read {path}: {error}; it is truncated or no image, get it '
             'again or remove it from the list'
         ) from error
     if depth != 8:
-        raise ValueError(f'{path} has {depth} bits a channel; convert it to 8 bits')
+        raise InputError(f'{path} has {depth} bits a channel; convert it to 8 bits')
     return array
 
 
@@ -128,7 +129,7 @@ class LoadTrainingMask(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the mask to the results."""
         if results.get('seg_map_path') is None:
-            raise ValueError(
+            raise InputError(
                 f'{results["img_path"]} has no mask to train on; set '
                 'data_prefix.seg_map_path to the folder of pseudo masks'
             )
@@ -145,7 +146,7 @@ def read_mask_of(results: dict[str, Any]) -> NDArray[np.uint8]:
     path = results['seg_map_path']
     mask = load_mask(path, num_classes=results.get('mask_classes'))
     if mask.shape != tuple(results['ori_shape']):
-        raise ValueError(
+        raise InputError(
             f'the mask {path} has {describe(mask.shape)} pixels, its image '
             f'{results["img_path"]} {describe(results["ori_shape"])} (EXIF '
             'orientation applied); make the mask the size of the image'

@@ -10,6 +10,7 @@ from wsss_mm.datasets.transforms.loading import describe
 from wsss_mm.functional import confident_seed
 from wsss_mm.io.score_file import load_scores
 from wsss_mm.registry import TRANSFORMS
+from wsss_mm.utils.errors import InputError
 
 
 @TRANSFORMS.register_module()
@@ -38,7 +39,7 @@ class LoadSeedScores(BaseTransform):
         scores = load_scores(path, num_classes=None if tags is None else len(tags))
         size = (scores.low.shape[1], scores.low.shape[2])
         if size != tuple(results['ori_shape']):
-            raise ValueError(
+            raise InputError(
                 f'the seed scores {path} have {describe(size)} pixels, their image '
                 f'{results["img_path"]} {describe(results["ori_shape"])} (EXIF '
                 'orientation applied); make them again from this image'
@@ -69,7 +70,7 @@ class SeedFromScores(BaseTransform):
 
     def __init__(self, cell: int = 8) -> None:
         if cell < 1:
-            raise ValueError(f'cell={cell}; give a side of at least 1 pixel')
+            raise InputError(f'cell={cell}; give a side of at least 1 pixel')
         self.cell = cell
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +103,7 @@ class ThinSeed(BaseTransform):
 
     def __init__(self, cell: int = 4) -> None:
         if cell < 1:
-            raise ValueError(f'cell={cell}; give a side of at least 1 pixel')
+            raise InputError(f'cell={cell}; give a side of at least 1 pixel')
         self.cell = cell
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

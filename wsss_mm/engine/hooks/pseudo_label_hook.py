@@ -13,6 +13,7 @@ from mmengine.utils import ProgressBar
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.registry import HOOKS
+from wsss_mm.utils.errors import InputError
 
 CAM_FOLDER, MASK_FOLDER = 'cams', 'masks'
 
@@ -49,12 +50,12 @@ class PseudoLabelHook(Hook):
         try:
             self.out_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(
+            raise InputError(
                 f'{self.out_dir}: cannot be made a folder ({error.strerror}); '
                 'choose another output folder'
             ) from error
         if not os.access(self.out_dir, os.W_OK):
-            raise ValueError(
+            raise InputError(
                 f'{self.out_dir}: cannot be written to; choose another output folder'
             )
 
@@ -86,7 +87,7 @@ class PseudoLabelHook(Hook):
         name = sample.metainfo['img_id']
         if self.save_cams:
             if 'image_labels' not in sample:
-                raise ValueError(
+                raise InputError(
                     f'{sample.metainfo.get("img_path", name)}: no image tags; pseudo '
                     "labels are made of the tags' classes, give the dataset its tags"
                 )

@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from wsss_mm.functional.puzzle import reconstruction_weight
 from wsss_mm.registry import HOOKS
+from wsss_mm.utils.errors import InputError
 
 
 @HOOKS.register_module()
@@ -40,7 +41,7 @@ class ReconstructionRampHook(Hook):
         """
         head = self.head(runner)
         if not hasattr(head, 'reconstruction_weight'):
-            raise ValueError(
+            raise InputError(
                 f'ReconstructionRampHook needs a PuzzleCAMHead or AddedPuzzleHead, the '
                 f'network has a {type(head).__name__}; remove the hook'
             )

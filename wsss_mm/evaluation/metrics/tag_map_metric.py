@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from wsss_mm.registry import METRICS
+from wsss_mm.utils.errors import InputError
 
 
 @METRICS.register_module()
@@ -33,14 +34,14 @@ class TagMAPMetric(BaseMetric):
         for sample in data_samples:
             for field in ('tag_scores', 'image_labels'):
                 if field not in sample:
-                    raise ValueError(
+                    raise InputError(
                         f'{sample.get("img_path")}: the prediction has no {field}; '
                         'TagMAPMetric needs a CAM network and image tags'
                     )
             scores = sample['tag_scores'].detach().float().cpu()
             labels = sample['image_labels'].float().cpu()
             if scores.shape != labels.shape:
-                raise ValueError(
+                raise InputError(
                     f'{sample.get("img_path")}: {tuple(scores.shape)} tag scores '
                     f'but {tuple(labels.shape)} labels: model and data set must '
                     'have the same foreground classes'
@@ -53,11 +54,11 @@ class TagMAPMetric(BaseMetric):
         from mmpretrain.evaluation import AveragePrecision
 
         if not results:
-            raise ValueError('TagMAPMetric got no image')
+            raise InputError('TagMAPMetric got no image')
         scores, labels = (torch.stack(column) for column in zip(*results))
         present = labels.sum(dim=0) > 0
         if not present.any():
-            raise ValueError('TagMAPMetric got no image with a tag')
+            raise InputError('TagMAPMetric got no image with a tag')
         average = AveragePrecision.calculate(scores, labels, average=None)
         names = tuple((self.dataset_meta or {}).get('classes', ()))[1:]
         if len(names) == len(average):

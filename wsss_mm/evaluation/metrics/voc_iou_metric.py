@@ -21,6 +21,7 @@ from wsss_mm.functional import (
     threshold_histogram,
 )
 from wsss_mm.registry import METRICS
+from wsss_mm.utils.errors import InputError
 
 Sparse = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -70,7 +71,7 @@ class VOCIoUMetric(BaseMetric):
         meta = self.dataset_meta or {}
         names = tuple(meta.get('classes') or ())
         if len(names) < 2:
-            raise ValueError(
+            raise InputError(
                 'VOCIoUMetric needs the class names of the data set, background '
                 f'first, got {names}: give the dataset metainfo=dict(classes=...)'
             )
@@ -83,12 +84,12 @@ class VOCIoUMetric(BaseMetric):
                 self.results.append(self._count(sample))
             except ValueError as error:
                 name = sample.get('img_path', 'an image without a path')
-                raise ValueError(f'{name}: {error}') from error
+                raise InputError(f'{name}: {error}') from error
 
     def _count(self, sample: dict[str, Any]) -> dict[str, Sparse]:
         num_classes = len(self.class_names)
         if 'gt_sem_seg' not in sample:
-            raise ValueError(
+            raise InputError(
                 'no ground truth to evaluate against; give the dataset its masks '
                 '(data_prefix=dict(seg_map_path=...)) and load them in the test '
                 'pipeline, or run without VOCIoUMetric'
@@ -98,7 +99,7 @@ class VOCIoUMetric(BaseMetric):
         if 'cam' in sample:
             cam = sample['cam']['data'].float().cpu().numpy()
             if len(cam) != num_classes - 1:
-                raise ValueError(
+                raise InputError(
                     f'the CAM has {len(cam)} channels, the data set '
                     f'{num_classes - 1} foreground classes: model and data set '
                     'must agree'
@@ -134,7 +135,7 @@ class VOCIoUMetric(BaseMetric):
         """
         kinds = {tuple(sorted(result)) for result in results}
         if len(kinds) != 1:
-            raise ValueError(
+            raise InputError(
                 'VOCIoUMetric got no image'
                 if not kinds
                 else 'VOCIoUMetric got CAMs for some images and none for others'

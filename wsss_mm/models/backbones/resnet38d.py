@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 # Name, input, middle and output channels, stride, dilation of the two 3x3.
 RES_BLOCKS = (
@@ -146,7 +147,7 @@ class ResNet38d(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if frozen_stages not in range(8):
-            raise ValueError(
+            raise InputError(
                 f'frozen_stages must be in 0..7 (0 freezes nothing), '
                 f'got {frozen_stages!r}'
             )

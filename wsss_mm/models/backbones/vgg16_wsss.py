@@ -25,6 +25,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 # Output channels of each 3x3 convolution, stage by stage.
 STAGES = (
@@ -61,7 +62,7 @@ class VGG16Stages(BaseModule):
             init_cfg = dict(type='Kaiming', layer='Conv2d')
         super().__init__(init_cfg)
         if frozen_stages not in range(6):
-            raise ValueError(
+            raise InputError(
                 f'frozen_stages must be in 0..5 (0 freezes nothing), '
                 f'got {frozen_stages!r}'
             )

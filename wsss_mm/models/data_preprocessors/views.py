@@ -11,6 +11,7 @@ from torch import Tensor
 from wsss_mm.functional import EquivariantTransform, tile_image
 from wsss_mm.functional.puzzle import pieces_per_side
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class EquivariantViews(BaseDataPreprocessor):
     ) -> None:
         super().__init__()
         if max_angle < 0 or not 0 <= max_translate < 1:
-            raise ValueError(
+            raise InputError(
                 f'max_angle {max_angle} must not be negative and max_translate '
                 f'{max_translate} must be in [0, 1)'
             )

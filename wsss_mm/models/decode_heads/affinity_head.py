@@ -16,6 +16,7 @@ from wsss_mm.functional import (
 )
 from wsss_mm.functional.affinity import PairRule
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 PAIR_RULES: dict[str, PairRule] = {
     'psa': psa_pairs,
@@ -31,7 +32,7 @@ def pair_rule(name: str) -> PairRule:
         ValueError: If there is no such rule.
     """
     if name not in PAIR_RULES:
-        raise ValueError(f'pairs={name!r}; choose one of {", ".join(PAIR_RULES)}')
+        raise InputError(f'pairs={name!r}; choose one of {", ".join(PAIR_RULES)}')
     return PAIR_RULES[name]
 
 
@@ -52,13 +53,13 @@ def stack_seeds(data_samples: list, size: tuple[int, int], cell: int) -> Tensor:
     for sample in data_samples:
         name = sample.metainfo.get('img_path', 'a sample')
         if 'gt_affinity_seed' not in sample:
-            raise ValueError(
+            raise InputError(
                 f'{name}: no affinity seed; the pipeline must load scores '
                 '(LoadSeedScores) and keep what is confident (SeedFromScores)'
             )
         found = tuple(sample.gt_affinity_seed.data.shape[-2:])
         if found != size:
-            raise ValueError(
+            raise InputError(
                 f'{name}: the seed has {found[0]} x {found[1]} cells, the features '
                 f'have {size[0]} x {size[1]}; set cell={cell}, the stride of the head, '
                 'in SeedFromScores'
@@ -113,7 +114,7 @@ class AffinityHead(BaseModule):
         groups = (None,) * len(in_channels) if norm_groups is None else norm_groups
         lengths = {len(x) for x in (in_channels, mid_channels, in_indices, groups)}
         if len(lengths) != 1:
-            raise ValueError(
+            raise InputError(
                 'in_channels, mid_channels, in_indices and norm_groups must be '
                 f'equally long, got {len(in_channels)}, {len(mid_channels)}, '
                 f'{len(in_indices)} and {len(groups)}'

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from wsss_mm.functional import tag_loss
 from wsss_mm.models.data_preprocessors import View
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 Features = tuple[Tensor, ...]
 
@@ -27,7 +28,7 @@ def stack_image_labels(data_samples: list, num_foreground: int) -> Tensor:
     """
     for sample in data_samples:
         if 'image_labels' not in sample:
-            raise ValueError(
+            raise InputError(
                 f'{sample.metainfo.get("img_path", "a sample")}: no image tags; end '
                 'the pipeline with PackWSSSInputs and read the images through '
                 'ImageLabelDataset'
@@ -48,7 +49,7 @@ def check_tag_count(sample: BaseDataElement, num_foreground: int) -> None:
     """
     found = sample.image_labels.numel()
     if found != num_foreground:
-        raise ValueError(
+        raise InputError(
             f'{sample.metainfo.get("img_path", "a sample")}: tags over {found} '
             f'foreground classes, but the head has num_classes={num_foreground + 1} '
             f"({num_foreground} and background); set the head's num_classes to the "
@@ -83,7 +84,7 @@ class CAMHead(BaseModule):
     ) -> None:
         super().__init__()
         if num_classes < 2:
-            raise ValueError(
+            raise InputError(
                 f'num_classes is {num_classes}: it counts the background and at '
                 'least one foreground class'
             )

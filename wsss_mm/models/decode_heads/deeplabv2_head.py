@@ -4,6 +4,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 
 class DilatedSum(nn.Module):
@@ -59,7 +60,7 @@ class DeepLabV2Head(BaseDecodeHead):
         loss_decode: dict | list[dict] | None = None,
     ) -> None:
         if not dilations:
-            raise ValueError('dilations is empty: give at least one, such as (6,)')
+            raise InputError('dilations is empty: give at least one, such as (6,)')
         if loss_decode is None:
             # The stock default divides by all pixels, ignored ones included.
             loss_decode = dict(type='CrossEntropyLoss', avg_non_ignore=True)

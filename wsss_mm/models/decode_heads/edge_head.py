@@ -13,6 +13,7 @@ from wsss_mm.functional import (
     pair_offsets,
 )
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 from .affinity_head import pair_rule, stack_seeds
 
@@ -62,7 +63,7 @@ class EdgeHead(BaseModule):
     ) -> None:
         super().__init__()
         if not len(in_channels) == len(strides) == len(in_indices):
-            raise ValueError(
+            raise InputError(
                 'in_channels, strides and in_indices must be equally long, got '
                 f'{len(in_channels)}, {len(strides)} and {len(in_indices)}'
             )

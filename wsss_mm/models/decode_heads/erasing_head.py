@@ -14,6 +14,7 @@ from wsss_mm.functional import (
 )
 from wsss_mm.models.data_preprocessors import View
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 from .cam_head import Features, stack_image_labels
 
@@ -48,7 +49,7 @@ def check_thresholds(*pairs: tuple[float, float]) -> None:
     """Refuse thresholds that are not (high, low) within [0, 1]."""
     for high, low in pairs:
         if not 0 <= low <= high <= 1:
-            raise ValueError(
+            raise InputError(
                 'thresholds are (high, low) with 0 <= low <= high <= 1, got '
                 f'({high}, {low})'
             )
@@ -136,7 +137,7 @@ class ErasingHead(BaseModule):
     ) -> None:
         super().__init__(dict(type='Normal', layer='Conv2d', std=0.01))
         if num_classes < 2:
-            raise ValueError(
+            raise InputError(
                 f'num_classes is {num_classes}: it counts the background and at '
                 'least one foreground class'
             )

@@ -15,6 +15,7 @@ from wsss_mm.functional import (
 )
 from wsss_mm.models.data_preprocessors import View
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 from .cam_head import CAMHead, Features, stack_image_labels
 
@@ -44,7 +45,7 @@ class Reconstruction:
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
-            raise ValueError(f'level={self.level!r}; choose one of {", ".join(LEVELS)}')
+            raise InputError(f'level={self.level!r}; choose one of {", ".join(LEVELS)}')
 
     def losses(
         self, cam: Tensor, tiles: Tensor, labels: Tensor, *, weight: float
@@ -62,7 +63,7 @@ class Reconstruction:
         """
         merged = merge_tiles(tiles, len(tiles) // len(cam))
         if merged.shape != cam.shape:
-            raise ValueError(
+            raise InputError(
                 f'the CAMs of the pieces make up {tuple(merged.shape[-2:])} cells, '
                 f'that of the full image has {tuple(cam.shape[-2:])}; the sides of '
                 "a piece must be multiples of the network's stride: choose such a "

@@ -6,6 +6,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 
 @MODELS.register_module()
@@ -67,9 +68,9 @@ class AffinityNet(BaseModel):
         if mode == 'tensor':
             return self.decode_head(self.extract_feat(inputs))
         if mode not in ('loss', 'predict'):
-            raise ValueError(f"mode={mode!r}; choose 'loss', 'predict' or 'tensor'")
+            raise InputError(f"mode={mode!r}; choose 'loss', 'predict' or 'tensor'")
         if data_samples is None:
-            raise ValueError(f'mode={mode!r} needs data_samples')
+            raise InputError(f'mode={mode!r} needs data_samples')
         if mode == 'loss':
             return self.decode_head.loss(self.extract_feat(inputs), data_samples)
         return self.predict(inputs, data_samples)

@@ -18,6 +18,7 @@ from wsss_mm.models.data_preprocessors import View
 from wsss_mm.models.data_preprocessors.views import identity
 from wsss_mm.models.decode_heads.cam_head import check_tag_count, stack_image_labels
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 NORMALIZATIONS = {'min_max': normalize_min_max, 'max': normalize_max}
 
@@ -78,7 +79,7 @@ class CAMEncoderDecoder(EncoderDecoder):
             ValueError: If there are no samples, or their tags do not fit the head.
         """
         if data_samples is None:
-            raise ValueError(
+            raise InputError(
                 'CAM prediction needs data_samples: the size of the image file and, '
                 'for masks, its tags'
             )
@@ -112,7 +113,7 @@ class CAMEncoderDecoder(EncoderDecoder):
         """
         name = self.test_cfg['normalization']
         if name not in NORMALIZATIONS:
-            raise ValueError(
+            raise InputError(
                 f"test_cfg.normalization is '{name}', expected one of "
                 f'{sorted(NORMALIZATIONS)}'
             )

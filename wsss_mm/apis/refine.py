@@ -1,0 +1,235 @@
+"""Stages 3 and 4 around the refiners: which images, from which files, into which."""
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.utils import ProgressBar, import_modules_from_strings
+
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.io.cam_file import save_cam
+from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.score_file import save_scores
+from wsss_mm.refinement import AffinityMap, Seed, SeedFiles, seed_mask
+from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
+from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.weights import load_weights
+
+SEED_FOLDER = 'seed_scores'
+IGNORED = np.uint8(255)
+LINES_EVERY = 50
+Job = tuple[str, Callable[[], Seed]]
+
+
+def chain_name(name: str) -> str:
+    """Write a chain as config keys and folders do: ``rw+crf`` is ``rw_crf``."""
+    return name.replace('+', '_')
+
+
+def mask_folder(chain: str) -> str:
+    """Name the folder of the masks that a chain makes."""
+    return MASK_FOLDER if chain == 'none' else f'{MASK_FOLDER}_{chain_name(chain)}'
+
+
+def score_folder(chain: str) -> str:
+    """Name the folder of the refined scores that a chain makes."""
+    return f'{CAM_FOLDER}_{chain_name(chain)}'
+
+
+def chain_steps(cfg: Config, chain: str) -> list[dict]:
+    """List the refiners of a config's chain, the background's score first.
+
+    Raises:
+        ValueError: If the config has no chain of this name.
+    """
+    chains = cfg.get('refine') or {}
+    if chain_name(chain) not in chains or cfg.get('background') is None:
+        raise InputError(
+            f'no refinement {chain!r} in the config; it has {sorted(chains)}. A chain '
+            'is refine = dict(name=[dict(type=...), ...]) and needs a background, see '
+            'configs/_base_/refinement.py'
+        )
+    return [cfg.background, *chains[chain_name(chain)]]
+
+
+def needs_affinity(cfg: Config, chain: str) -> bool:
+    """Tell whether a chain of a config walks along a network's affinities."""
+    refiners = [TASK_UTILS.get(step['type']) for step in chain_steps(cfg, chain)]
+    return any(getattr(refiner, 'needs_affinity', False) for refiner in refiners)
+
+
+class AffinityNetwork:
+    """A trained affinity network that predicts one image after the other.
+
+    Args:
+        cfg: Its config, whose test pipeline loads the images.
+        checkpoint: Its weights, or the folder it was trained into.
+    """
+
+    def __init__(self, cfg: Config, checkpoint: str) -> None:
+        import_modules_from_strings(**cfg.custom_imports)
+        init_default_scope(cfg.default_scope)
+        cfg.model.backbone.init_cfg = None
+        self.model = MODELS.build(cfg.model)
+        load_weights(self.model, checkpoint)
+        self.model.to(get_device()).eval()
+        self.pipeline = cfg.test_dataloader.dataset.pipeline
+
+    def predict(self, dataset: ConfigDict, indices: list[int]) -> Iterator[AffinityMap]:
+        """Predict the affinities of some images of a dataset, in order.
+
+        Args:
+            dataset: Config of the dataset.
+            indices: Which of its images.
+        """
+        # No sampler: that would share the images out between processes once more.
+        images = DATASETS.build(dict(dataset, pipeline=self.pipeline, indices=indices))
+        with torch.no_grad():
+            for index in range(len(indices)):
+                batch = pseudo_collate([images[index]])
+                (sample,) = self.model.test_step(batch)
+                edge = sample.edge.data[0] if 'edge' in sample else None
+                yield AffinityMap(
+                    sample.affinity.data, self.model.offsets, self.model.stride, edge
+                )
+
+
+def seed_jobs(
+    dataset: Any, indices: Iterable[int], out: Path
+) -> Iterator[tuple[str, SeedFiles]]:
+    """Name the files that the seed of each image is read from.
+
+    Args:
+        dataset: The image-label dataset.
+        indices: Which of its images.
+        out: Folder that holds the CAM files.
+    """
+    foreground = len(dataset.metainfo['classes']) - 1
+    for index in indices:
+        info = dataset.get_data_info(index)
+        cam = out / CAM_FOLDER / f'{info["img_id"]}.npz'
+        yield info['img_id'], SeedFiles(Path(info['img_path']), cam, foreground)
+
+
+def with_affinity(
+    jobs: Iterable[tuple[str, SeedFiles]], affinities: Iterable[AffinityMap]
+) -> Iterator[Job]:
+    """Give each seed the affinity map of its image."""
+
+    def load(files: SeedFiles, affinity: AffinityMap) -> Seed:
+        return replace(files(), affinity=affinity)
+
+    for (name, files), affinity in zip(jobs, affinities):
+        yield name, partial(load, files, affinity)
+
+
+def confident_mask(seed: Seed, margin: float | None) -> np.ndarray:
+    """Decide on a mask; pixels that two classes contest become 255.
+
+    Args:
+        seed: Refined scores.
+        margin: How far the best score must be ahead of the second for its pixel to
+            count; ``None`` keeps every pixel.
+
+    Returns:
+        Class indices, uint8, shape (H, W).
+    """
+    mask = seed_mask(seed)
+    if margin is None or len(seed.scores) < 2:
+        return mask
+    second, best = np.partition(seed.scores, -2, axis=0)[-2:]
+    return np.where(best - second < margin, IGNORED, mask)
+
+
+def save_all(
+    results: Iterable[tuple[str, Any]], save: Callable[[str, Any], None], *, total: int
+) -> dict[str, str]:
+    """Save the result of each image and collect what went wrong.
+
+    Returns:
+        The message for each image that failed.
+
+    Raises:
+        ImportError: If a module is missing, which would fail them all.
+    """
+    failures: dict[str, str] = {}
+    done = progress(total)
+    for name, result in results:
+        if isinstance(result, ImportError):
+            raise result
+        if isinstance(result, Exception):
+            failures[name] = str(result)
+        else:
+            save(name, result)
+        done()
+    return failures
+
+
+def progress(total: int) -> Callable[[], None]:
+    """Show how far a stage is: a bar on a terminal, else lines as a log has them.
+
+    Returns:
+        What to call after each image.
+    """
+    if sys.stdout.isatty():
+        return ProgressBar(total).update
+    start, count = time.monotonic(), itertools.count(1)
+
+    def line() -> None:
+        number = next(count)
+        if number % LINES_EVERY == 0 or number == total:
+            left = (time.monotonic() - start) / number * (total - number)
+            eta = timedelta(seconds=round(left))
+            LOGGER.info('Iter(test) [%d/%d]  eta: %s', number, total, eta)
+
+    return line
+
+
+def save_refined(
+    name: str,
+    seed: Seed,
+    *,
+    out: Path,
+    chain: str,
+    palette: list,
+    margin: float | None,
+    keep_scores: bool,
+) -> None:
+    """Write the mask of an image and, if wanted, the scores of its classes."""
+    if keep_scores:
+        scores = out / score_folder(chain) / f'{name}.npz'
+        save_cam(scores, seed.classes, seed.scores[1:])
+    path = out / mask_folder(chain) / f'{name}.png'
+    save_mask(path, confident_mask(seed, margin), palette)
+
+
+def save_seed_scores(name: str, scores: tuple, *, folder: Path) -> None:
+    """Write what the affinity network learns from one image."""
+    save_scores(folder / f'{name}.npz', *scores)
+
+
+def training_scores(cfg: Config) -> Callable:
+    """Build the config's `training_scores`.
+
+    Raises:
+        ValueError: If the config has none.
+    """
+    if cfg.get('training_scores') is None:
+        raise InputError(
+            'the config has no training_scores (low_alpha, high_alpha and CRF '
+            'parameters); see configs/_base_/refinement.py'
+        )
+    return TASK_UTILS.build(cfg.training_scores)

@@ -1,0 +1,1 @@
+"""The command `wsss`: it reads arguments and calls `wsss_mm.apis`."""

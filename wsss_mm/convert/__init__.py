@@ -1,0 +1,1 @@
+"""Readers of released weights, and their layouts in our models' names."""

@@ -1,0 +1,1 @@
+"""What every part may use: errors, logging, worker processes, memory."""

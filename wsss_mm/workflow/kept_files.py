@@ -1,0 +1,150 @@
+"""Files that an earlier run left: which are done, and what they were made with."""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from wsss_mm.io.atomic import atomic_write
+from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.weights import fingerprint
+
+SHOWN = 4
+
+
+def remaining(
+    names: Sequence[str], *folders: tuple[Path, str], overwrite: bool
+) -> list[int]:
+    """List the images that lack a file in some folder.
+
+    Args:
+        names: Names of the images.
+        folders: Each folder, and the ending of its files.
+        overwrite: Whether every image lacks them.
+
+    Returns:
+        Their indices.
+    """
+    todo = [
+        i
+        for i, name in enumerate(names)
+        if overwrite
+        or not all((folder / f'{name}{suffix}').is_file() for folder, suffix in folders)
+    ]
+    place = ', '.join(str(folder) for folder, _ in folders)
+    LOGGER.info(
+        f'{place}: {len(names) - len(todo)} of {len(names)} images are done already'
+    )
+    return todo
+
+
+def note_path(folder: Path) -> Path:
+    """Name the note of a folder: ``<folder>.settings.json`` beside it."""
+    return folder.with_name(f'{folder.name}.settings.json')
+
+
+def claim(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Note the settings that a folder's files are made with, or refuse to mix them.
+
+    Files without a note, as other programs leave them, are kept and said to be.
+
+    Args:
+        folder: Folder of the files.
+        settings: All that the files depend on.
+        overwrite: Whether every file is made anew.
+
+    Raises:
+        ValueError: If the folder's files were made with other settings, or its note
+            cannot be read.
+    """
+    note = note_path(folder)
+    # As JSON keeps it: tuples are lists, and types are text.
+    wanted = json.loads(json.dumps(settings, default=str))
+    if note.is_file() and not overwrite:
+        refuse_others(folder, read_note(note), wanted)
+    elif not overwrite and folder.is_dir() and any(folder.iterdir()):
+        LOGGER.info(f'{folder}: kept as it is; no {note.name} tells what made it')
+    elif is_main_process():
+        with atomic_write(note) as part:
+            part.write_text(json.dumps(wanted, indent=1))
+
+
+def read_note(note: Path) -> dict[str, Any]:
+    """Read a note.
+
+    Raises:
+        ValueError: If it is no JSON object.
+    """
+    try:
+        settings = json.loads(note.read_text(encoding='utf-8'))
+        if not isinstance(settings, dict):
+            raise InputError('no JSON object')
+    except ValueError as error:
+        raise InputError(
+            f'{note}: not readable ({error}); delete it together with the files it '
+            'tells of'
+        ) from error
+    return settings
+
+
+def refuse_others(folder: Path, found: Any, wanted: Any) -> None:
+    """Refuse a folder whose noted settings are not the wanted ones."""
+    before, now = dict(flatten(found)), dict(flatten(wanted))
+    changed = [
+        f'{name}: {before.get(name, "nothing")}, now {now.get(name, "nothing")}'
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if not changed:
+        return
+    shown = '\n  '.join(changed[:SHOWN])
+    rest = len(changed) - SHOWN
+    more = f'\n  and {rest} more' if rest > 0 else ''
+    raise InputError(
+        f'{folder}: its files were made with other settings; add --overwrite to make '
+        f'them anew, or choose another --out\n  {shown}{more}'
+    )
+
+
+def flatten(value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
+    """List the values of nested settings under dotted names."""
+    if isinstance(value, dict) and value:
+        for key, part in value.items():
+            yield from flatten(part, f'{name}.{key}' if name else str(key))
+    elif isinstance(value, list) and value:
+        for index, part in enumerate(value):
+            yield from flatten(part, f'{name}.{index}')
+    else:
+        yield name, value
+
+
+def network_settings(cfg: Config, checkpoint: str) -> dict[str, Any]:
+    """List what a CAM network's masks depend on, and apart from it the CAMs.
+
+    Args:
+        cfg: Config as it will be run, its ``model`` and test pipeline final.
+        checkpoint: The network's weights, or the folder it was trained into.
+
+    Returns:
+        ``threshold``, which the masks alone depend on, and ``cams``.
+    """
+    model = copy.deepcopy(cfg.model)
+    test_cfg = model.get('module', model)['test_cfg']
+    threshold = test_cfg.pop('background_threshold')
+    cams = dict(
+        weights=fingerprint(checkpoint),
+        model=model,
+        pipeline=cfg.test_dataloader.dataset.pipeline,
+    )
+    return dict(cams=cams, threshold=threshold)
+
+
+def settings_of(folder: Path) -> dict[str, Any] | None:
+    """Read what a folder's files were made with; ``None`` where nothing tells."""
+    note = note_path(folder)
+    return read_note(note) if note.is_file() else None

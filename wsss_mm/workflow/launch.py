@@ -1,0 +1,153 @@
+"""What the command-line tools share to run a config: options, splits, launchers."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.dist import init_dist
+from mmengine.runner import find_latest_checkpoint
+from mmengine.utils.dl_utils import set_multi_processing
+
+from wsss_mm.utils.errors import InputError
+
+METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
+
+
+def load_config(
+    path: str, options: dict | None = None, *, work_dir: str | None = None
+) -> Config:
+    """Read a config, apply ``--cfg-options`` and settle the work folder.
+
+    Raises:
+        ValueError: If the file does not exist or is no config, or an option does
+            not fit it.
+    """
+    if not Path(path).is_file():
+        raise InputError(f'{path}: no such config file; see configs/ for those we ship')
+    try:
+        cfg = Config.fromfile(path)
+    except SyntaxError as error:
+        raise InputError(f'{path}: no config that Python can read ({error})') from error
+    try:
+        cfg.merge_from_dict(options or {})
+    except (TypeError, KeyError, IndexError) as error:
+        raise InputError(
+            f'{path}: an option does not fit it ({error}); entries of a list go by '
+            'their number, as in test_evaluator.0.threshold=0.3'
+        ) from error
+    place_seed_scores(cfg)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    return cfg
+
+
+def place_seed_scores(cfg: Config) -> None:
+    """Hand the folder in ``seed_scores`` to the transform that reads from it.
+
+    Config files copy such a value while they are read, before options are applied.
+    """
+    if cfg.get('seed_scores') is None:
+        return
+    for step in cfg.train_dataloader.dataset.pipeline:
+        if step.type == 'LoadSeedScores':
+            step.folder = cfg.seed_scores
+
+
+def start_from(cfg: Config, *, resume: bool) -> None:
+    """Settle what a training starts from.
+
+    A training that is resumed goes on from its own latest checkpoint; MMEngine would
+    take ``load_from`` for the training to go on with. Without a checkpoint it starts
+    anew.
+
+    Raises:
+        ValueError: If weights that the config starts from are missing.
+    """
+    latest = find_latest_checkpoint(cfg.work_dir) if resume else None
+    cfg.resume = latest is not None and Path(latest).is_file()
+    if cfg.resume:
+        cfg.load_from = None
+        return
+    init_cfg = cfg.model.get('backbone', {}).get('init_cfg') or {}
+    pretrained = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
+    for key, path in (
+        ('load_from', cfg.get('load_from')),
+        ('model.backbone.init_cfg.checkpoint', pretrained),
+    ):
+        if path and '://' not in path and not Path(path).is_file():
+            raise InputError(
+                f'{path}: no such file, but the training starts from its weights '
+                f'({key}); the comments of the config say where they come from. '
+                f'--cfg-options {key}=... names another file'
+            )
+
+
+def start_from_nothing(cfg: Config) -> None:
+    """Keep a test from loading what its config's training starts from.
+
+    MMEngine would load ``load_from`` over the weights that are to be tested.
+    """
+    cfg.load_from = None
+    cfg.resume = False
+
+
+def has_masks(cfg: Config, split: str) -> bool:
+    """Tell whether true masks are configured for a split ('val' or 'test')."""
+    loader = cfg.get(f'{split}_dataloader')
+    if loader is None:
+        return False
+    prefix = loader.dataset.get('data_prefix')
+    return prefix is None or prefix.get('seg_map_path') is not None
+
+
+def drop_metrics_of_masks(cfg: Config) -> None:
+    """Take out the metrics that need true masks where none are configured.
+
+    A split whose ``data_prefix.seg_map_path`` is None keeps its other metrics.
+    Validation without a metric is left out, testing still predicts.
+    """
+    for split in ('val', 'test'):
+        if cfg.get(f'{split}_dataloader') is None or has_masks(cfg, split):
+            continue
+        evaluator = cfg.get(f'{split}_evaluator') or []
+        metrics = evaluator if isinstance(evaluator, list) else [evaluator]
+        kept = [m for m in metrics if m['type'] not in METRICS_OF_MASKS]
+        if len(kept) < len(metrics):
+            print(f'no true masks are configured for {split}: mIoU is not computed')  # noqa: T201
+        if kept or split == 'test':
+            cfg[f'{split}_evaluator'] = kept or dict(type='Evaluator', metrics=[])
+            continue
+        for key in ('dataloader', 'cfg', 'evaluator'):
+            cfg[f'val_{key}'] = None
+
+
+def prepare_launcher(cfg: Config, launcher: str, *, wait_seconds: int = 1800) -> None:
+    """Join the processes of a run, through NCCL on GPUs and else through gloo.
+
+    MMEngine's runner would do it when it is built, but needs a GPU per process, and a
+    command that finds its CAMs made builds none. The runner keeps what it finds.
+
+    Args:
+        cfg: Config as it will be run; gains what several processes need.
+        launcher: ``none`` for a single process, or one of MMEngine's.
+        wait_seconds: How long one process waits for another, unless the config's
+            ``env_cfg.dist_cfg`` has a ``timeout``.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none':
+        return
+    settings = dict(timeout=wait_seconds) | (cfg.env_cfg.get('dist_cfg') or {})
+    if launcher != 'pytorch' or torch.cuda.is_available():
+        set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
+        init_dist(launcher, **settings)
+        return
+    timeout = timedelta(seconds=settings['timeout'])
+    torch.distributed.init_process_group('gloo', timeout=timeout)
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    cfg.env_cfg.dist_cfg = dict(backend='gloo')
+    os.environ.setdefault('OMP_NUM_THREADS', '1')

@@ -1,0 +1,160 @@
+"""Metafiles: what a config is said to reach, in a form that can be checked.
+
+A result of a model may carry a `Verify` entry beside the words for people:
+
+    Results:
+      - Task: CAM on train (311 images), 4 scales and mirrors
+        Metrics: {mIoU at 0.20: 28.6}
+        Verify:
+          Predictions: cams           # CAM files or masks, below the work folder
+          Threshold: 0.20             # of CAM files; a number or auto
+          Values: {mIoU: 28.60, mIoU_best: 30.70}
+          Tolerance: 0.1              # of every value, in the value's unit
+
+or, for a network, `Checkpoint` (below the work folder) instead of `Predictions`, `TTA:
+true` for several scales and mirrors, and `Config` if it is not the model's own. The
+`Metadata` must then tell Recipe, Seed, Hardware and Commit.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wsss_mm.utils.errors import InputError
+
+FIGURES = ('mIoU', 'mIoU_best', 'best_threshold', 'mFN', 'mFP')
+CURVE_FIGURES = ('mIoU_best', 'best_threshold')
+PROVENANCE = ('Recipe', 'Seed', 'Hardware', 'Commit')
+
+
+@dataclass(frozen=True)
+class Check:
+    """Figures that evaluating one thing again must give.
+
+    Attributes:
+        model: Name of the model in the metafile.
+        task: What was evaluated, in words.
+        config: Config file whose test data it is evaluated on.
+        values: Stated figures by their key in the evaluation's JSON.
+        tolerance: Largest difference that still counts as the same.
+        predictions: Folder of CAM files or masks, or None.
+        checkpoint: Checkpoint of the config's network, or None.
+        threshold: Background threshold of CAM files; None for masks.
+        tta: Whether the network is tested at several scales.
+    """
+
+    model: str
+    task: str
+    config: str
+    values: dict[str, float]
+    tolerance: float
+    predictions: str | None = None
+    checkpoint: str | None = None
+    threshold: float | str | None = None
+    tta: bool = False
+
+    @property
+    def needs_curve(self) -> bool:
+        """Whether a stated figure is a maximum over thresholds."""
+        return any(key in self.values for key in CURVE_FIGURES)
+
+
+def read_checks(path: str | Path) -> dict[str, list[Check]]:
+    """Read what a metafile states.
+
+    Returns:
+        For each model, its checks; an empty list where nothing can be checked.
+
+    Raises:
+        ValueError: If the file is missing or no metafile, or an entry has an
+            unknown field, lacks one or holds the wrong kind of value.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f'{path}: no metafile that can be read ({error})') from error
+    check_fields(content, str(path), needed=['Models'], known=['Collections'])
+    if not isinstance(content['Models'], list):
+        raise InputError(f'{path}: Models must be a list')
+    checks: dict[str, list[Check]] = {}
+    for number, model in enumerate(content['Models'], start=1):
+        where = f'{path}: model {number}'
+        known = ['In Collection', 'Metadata', 'Results']
+        check_fields(model, where, needed=['Name', 'Config'], known=known)
+        name = str(model['Name'])
+        if name in checks:
+            raise InputError(f'{path}: two models are called {name}')
+        checks[name] = checks_of(model, f'{path}: {name}')
+    return checks
+
+
+def checks_of(model: Mapping[str, Any], where: str) -> list[Check]:
+    """Read the results of one model that can be checked."""
+    checks = []
+    for result in model.get('Results') or []:
+        known = ['Dataset', 'Metrics', 'Verify']
+        check_fields(result, where, needed=['Task'], known=known)
+        if 'Verify' in result:
+            lacking = [
+                key for key in PROVENANCE if key not in (model.get('Metadata') or {})
+            ]
+            if lacking:
+                raise InputError(
+                    f'{where}: a result to verify needs {", ".join(lacking)} in the '
+                    'Metadata'
+                )
+            place = f'{where}, {result["Task"]}'
+            checks.append(read_check(result['Verify'], model, result['Task'], place))
+    return checks
+
+
+def read_check(entry: Any, model: Mapping[str, Any], task: str, where: str) -> Check:
+    """Read one `Verify` entry."""
+    sources = ('Predictions', 'Checkpoint')
+    known = [*sources, 'Config', 'Threshold', 'TTA']
+    check_fields(entry, where, needed=['Values', 'Tolerance'], known=known)
+    if sum(key in entry for key in sources) != 1:
+        raise InputError(f'{where}: give either Predictions or Checkpoint')
+    if 'Threshold' in entry and 'Checkpoint' in entry:
+        raise InputError(f'{where}: Threshold goes with Predictions')
+    if 'TTA' in entry and 'Predictions' in entry:
+        raise InputError(f'{where}: TTA goes with Checkpoint')
+    values, tolerance = entry['Values'], entry['Tolerance']
+    if not isinstance(values, dict) or not values or set(values) - set(FIGURES):
+        raise InputError(
+            f'{where}: Values is {values!r}; name figures out of {", ".join(FIGURES)}'
+        )
+    for key, value in [*values.items(), ('Tolerance', tolerance)]:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f'{where}: {key} is {value!r}; give a number')
+    if tolerance < 0:
+        raise InputError(f'{where}: Tolerance is {tolerance}; give 0 or more')
+    return Check(
+        model=str(model['Name']),
+        task=str(task),
+        config=str(entry.get('Config', model['Config'])),
+        values={key: float(value) for key, value in values.items()},
+        tolerance=float(tolerance),
+        predictions=entry.get('Predictions'),
+        checkpoint=entry.get('Checkpoint'),
+        threshold=entry.get('Threshold'),
+        tta=bool(entry.get('TTA', False)),
+    )
+
+
+def check_fields(
+    entry: Any, where: str, *, needed: Collection[str], known: Collection[str]
+) -> None:
+    """Refuse an entry that lacks a field or has one that nobody knows."""
+    if not isinstance(entry, dict):
+        raise InputError(f'{where}: {entry!r} is no mapping of fields')
+    unknown = [str(key) for key in entry if key not in (*needed, *known)]
+    if unknown:
+        fields = ', '.join([*needed, *known])
+        raise InputError(f'{where}: unknown field {unknown[0]!r}; there are {fields}')
+    lacking = [key for key in needed if key not in entry]
+    if lacking:
+        raise InputError(f'{where}: the field {lacking[0]} is missing')
