@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss_mm.datasets.transforms.loading import read_rgb
 from wsss_mm.io.cam_file import load_cam, save_cam
+from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.mask_file import load_mask, save_mask
 from wsss_mm.io.saliency_file import load_saliency
 from wsss_mm.io.score_file import load_scores, save_scores

@@ -7,10 +7,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
-from wsss_mm.datasets.transforms.loading import read_rgb
 from wsss_mm.evaluation import THRESHOLDS
 from wsss_mm.functional import cam_to_mask, choose_threshold, threshold_separation
 from wsss_mm.io.cam_file import load_cam
+from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.mask_file import load_mask, save_mask
 from wsss_mm.registry import DATASETS, MODELS
 

@@ -20,8 +20,8 @@ from wsss_mm.datasets import VOCImageLabelDataset
 from wsss_mm.datasets.image_files import read_id_list
 from wsss_mm.datasets.tags import tags_from_xml, write_tag_file
 from wsss_mm.datasets.transforms.geometry import resize_bicubic, scaled_size
-from wsss_mm.datasets.transforms.loading import read_rgb
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.mask_file import load_mask, save_mask
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.parallel import map_ordered

@@ -57,9 +57,7 @@ class OptionsAction(DictAction):
         """Store the pairs as a dict."""
         bad = [pair for pair in values if '=' not in pair]
         if bad:
-            raise argparse.ArgumentError(
-                self, f'{bad[0]!r} is not of the form key=value'
-            )
+            raise argparse.ArgumentError(self, f'{bad[0]!r}: expected key=value')
         super().__call__(parser, namespace, values, option_string)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from wsss_mm.datasets.image_files import ImageFolder, mask_name, read_id_list
 from wsss_mm.datasets.image_label_dataset import ImageLabelDataset, check_classes
 from wsss_mm.datasets.tags import read_csv, read_json, tags_from_masks, tags_from_xml
-from wsss_mm.datasets.transforms.loading import read_rgb
+from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.utils.parallel import map_ordered
 

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from wsss_mm.datasets.transforms.loading import read_rgb
 from wsss_mm.io.cam_file import load_cam
+from wsss_mm.io.image_file import read_rgb
 from wsss_mm.utils.errors import InputError
 
 
