@@ -74,12 +74,13 @@ def competing_cam(cam: Tensor, eps: float = EPS) -> Tensor:
     """
     check_maps('cam', cam, ndim=4)
     _check_foreground(cam)
-    positive = F.relu(cam.detach()[:, 1:])
-    high, _ = extremes(positive)
-    scaled = F.relu(positive - eps) / (high + eps)
+    # A tensor of its own from here on, changed in place: many classes are large.
+    scaled = F.relu(cam.detach()[:, 1:])
+    high, _ = extremes(scaled)
+    scaled.sub_(eps).relu_().div_(high + eps)
     winner = scaled.amax(dim=1, keepdim=True)
-    survivors = scaled.masked_fill(scaled < winner, 0)
-    return torch.cat([1 - winner, survivors], dim=1)
+    scaled.masked_fill_(scaled < winner, 0)
+    return torch.cat([1 - winner, scaled], dim=1)
 
 
 def with_background(cam: Tensor) -> Tensor:

@@ -63,9 +63,12 @@ def present_classes(sample: BaseDataElement, num_foreground: int) -> Tensor:
 
 def to_file(head: BaseCAMHead, view: ViewCAM, cam: Tensor) -> Tensor:
     """Bring maps of the present classes to the size of the image file, (n, H, W)."""
-    if not len(cam):
-        return cam.new_zeros((0, *view.image_size))
-    return head.to_image(cam, view.input_size, view.image_size)
+    large = cam.new_empty((len(cam), *view.image_size))
+    # One class after the other: what a head makes at the input's size is larger still.
+    for index in range(len(cam)):
+        one = cam[index : index + 1]
+        large[index] = head.to_image(one, view.input_size, view.image_size)[0]
+    return large
 
 
 def fuse_views(
