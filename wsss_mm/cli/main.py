@@ -1,8 +1,8 @@
 """The command `wsss`: it finds a sub-command and runs it.
 
 A sub-command NAME is a module `wsss_mm.cli.NAME` with a one-line ``DESCRIPTION``,
-``add_arguments(parser)`` and ``run(args)``, which returns an exit status or nothing; its
-docstring is what ``--help`` says. Only the module that was asked for is imported.
+``add_arguments(parser)`` and ``run(args)``, which returns an exit status or nothing;
+its docstring is what ``--help`` says. Only the module that was asked for is imported.
 """
 
 import argparse
@@ -96,5 +96,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     near = difflib.get_close_matches(args.command, commands, n=1)
     nearest = f'did you mean {near[0]}? ' if near else ''
     parser.error(f'no command {args.command!r}; {nearest}wsss --help lists them')
-
-

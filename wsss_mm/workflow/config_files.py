@@ -10,6 +10,11 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SHOWN = 4
 
 
+def is_checkout() -> bool:
+    """Tell whether the package is imported from a checkout, not from a wheel."""
+    return (PACKAGE.parent / 'setup.py').is_file()
+
+
 def shipped(name: str) -> Path:
     """Locate what comes with the package beside its modules.
 
@@ -20,10 +25,7 @@ def shipped(name: str) -> Path:
         Its absolute path: that of the checkout which the package is imported from, or
         else in ``wsss_mm/.mim``, where a wheel has it.
     """
-    checkout = PACKAGE.parent / name
-    if (PACKAGE.parent / 'setup.py').is_file() and checkout.exists():
-        return checkout
-    return PACKAGE / '.mim' / name
+    return (PACKAGE.parent if is_checkout() else PACKAGE / '.mim') / name
 
 
 def find_config(name: str | Path) -> Path:
@@ -73,12 +75,16 @@ def list_configs() -> list[Path]:
     )
 
 
+def near(path: Path) -> str:
+    """Write a path of this project's as short as the current folder allows."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def tool_command(tool: str) -> str:
     """Write the command of a tool so that it works in the current folder.
 
     Args:
         tool: Path below ``tools/``, without arguments.
     """
-    here, path = Path('tools') / tool, shipped('tools') / tool
-    is_near = here.is_file() and here.resolve() == path.resolve()
-    return shlex.join(['python', str(here if is_near else path)])
+    return shlex.join(['python', near(shipped('tools') / tool)])
