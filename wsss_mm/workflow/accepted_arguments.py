@@ -37,7 +37,9 @@ def registered(name: Any, scope: str) -> Iterator[tuple[str, Callable]]:
         yield '', name
         return
     for registry in ROOT_REGISTRIES:
-        found = registry.get(name if '.' in name else f'{scope}.{name}')
+        # Not every registry has a branch of that scope.
+        found = registry.get(f'{scope}.{name}') if '.' not in name else None
+        found = found or registry.get(name)
         if callable(found):
             yield registry.name, found
 
