@@ -15,7 +15,7 @@ COMPONENTS = (
     *('wsss_mm.refinement', 'wsss_mm.visualization'),
 )
 HEADS = 'wsss_mm.models.decode_heads'
-SHARED_HEADS = {'cam_head', 'affinity_head'}
+SHARED_HEADS = {'base_cam_head', 'base_affinity_head', 'cam_head', 'affinity_head'}
 
 
 class Import(NamedTuple):

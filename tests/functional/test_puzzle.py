@@ -145,7 +145,7 @@ class TestPeakNorm:
         assert gradcheck(peak_norm, (cam,))
 
     def test_refusal(self):
-        with pytest.raises(ValueError, match=r'\(B, C, h, w\)'):
+        with pytest.raises(ValueError, match=r'\(B, C, H, W\)'):
             peak_norm(draw(2, 3, 4))
 
 

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from wsss_mm.functional import normalize_max, normalize_min_max
+from wsss_mm.functional import inference_max_norm, inference_min_max_norm
+from wsss_mm.models.testing import predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = [[1, 0, 1], [0, 1, 0]]
@@ -98,9 +99,9 @@ class TestPrediction:
         data = batch()
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
-            cams, logits = model.decode_head.predict(features, (24, 32))
+            cams, logits = predicted_maps(model.decode_head, features, (24, 32))
             samples = model.test_step(data)
-        normalize = normalize_max if method == 'cam' else normalize_min_max
+        normalize = inference_max_norm if method == 'cam' else inference_min_max_norm
         for sample, cam, score, labels in zip(samples, cams, logits, LABELS):
             raw = enlarge(cam, (24, 32)) * torch.tensor(labels)[:, None, None]
             assert_close(sample.seg_logits.data, raw)
@@ -140,9 +141,9 @@ class TestPrediction:
         (sample, _) = model.test_step(batch(labels=[None, None]))
         with torch.no_grad():
             features = model.extract_feat(torch.stack(batch()['inputs']))
-            cams, _ = model.decode_head.predict(features, (24, 32))
+            cams, _ = predicted_maps(model.decode_head, features, (24, 32))
         assert_close(sample.seg_logits.data, enlarge(cams[0], (24, 32)))
-        assert_close(sample.cam.data, normalize_max(sample.seg_logits.data))
+        assert_close(sample.cam.data, inference_max_norm(sample.seg_logits.data))
 
     @pytest.mark.parametrize('original', [(48, 64), (11, 19)])
     def test_maps_come_at_the_size_of_the_file(self, build_model, batch, original):
@@ -177,8 +178,8 @@ class TestPrediction:
             (found[name], _) = model.test_step(batch())
         raw = found['max'].seg_logits.data
         raw = raw[[0, 2]] + 0
-        assert_close(found['max'].cam.data[[0, 2]], normalize_max(raw))
-        assert_close(found['min_max'].cam.data[[0, 2]], normalize_min_max(raw))
+        assert_close(found['max'].cam.data[[0, 2]], inference_max_norm(raw))
+        assert_close(found['min_max'].cam.data[[0, 2]], inference_min_max_norm(raw))
         assert not torch.equal(found['max'].cam.data, found['min_max'].cam.data)
 
     def test_the_threshold_decides_on_background(self, build_model, batch):
@@ -232,14 +233,16 @@ class TestSeveralViews:
         tta = MODELS.build(dict(type='CAMTTAModel', module=model))
         with torch.no_grad():
             merged = tta.test_step(copy.deepcopy(tta_batch))
-        normalize = normalize_max if method == 'cam' else normalize_min_max
+        normalize = inference_max_norm if method == 'cam' else inference_min_max_norm
         for image, labels in enumerate(LABELS):
             total, scores = torch.zeros(3, 24, 32), []
             for view, sample in zip(tta_batch['inputs'], tta_batch['data_samples']):
                 one = view[image][None]
                 with torch.no_grad():
                     features = model.extract_feat(one)
-                    cam, logits = model.decode_head.predict(features, one.shape[-2:])
+                    cam, logits = predicted_maps(
+                        model.decode_head, features, one.shape[-2:]
+                    )
                 cam = enlarge(cam[0], (24, 32))
                 total += cam.flip(-1) if sample[image].flip else cam
                 scores.append(logits[0].sigmoid())

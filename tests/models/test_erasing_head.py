@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 from torch.testing import assert_close
 
-from wsss_mm.functional import fuse_attention, normalize_max
-from wsss_mm.models.data_preprocessors import View
-from wsss_mm.models.data_preprocessors.views import identity
+from wsss_mm.functional import fuse_attention, inference_max_norm
+from wsss_mm.models.structures import View, identity
+from wsss_mm.models.testing import losses_on, predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
@@ -46,7 +46,7 @@ def samples(make_sample):
 
 def lose(head, features, samples):
     views = {'full': View(torch.zeros(2, 3, 24, 20), identity)}
-    return head.loss({'full': features}, views, samples)
+    return losses_on(head, {'full': features}, views, samples)
 
 
 def score(branch, x):
@@ -152,7 +152,7 @@ def test_prediction_fuses_both_branches(features):
     head = build_head().eval()
     x = features[-1]
     with torch.no_grad():
-        found, logits = head.predict(features, (24, 20), LABELS)
+        found, logits = predicted_maps(head, features, (24, 20), LABELS)
         a = score(head.branch_a, x)
         rest, _ = branch_inputs(x, attend(a, LABELS), 0.7, 0.05)
         b = score(head.branch_b, rest)
@@ -172,7 +172,7 @@ def test_the_released_thresholds_reverse_nothing(features):
     head = build_head(test_thresholds=(0.8, 0.0)).eval()
     x = features[-1]
     with torch.no_grad():
-        found, _ = head.predict(features, (6, 5), LABELS)
+        found, _ = predicted_maps(head, features, (6, 5), LABELS)
         a = score(head.branch_a, x)
         erased = (attend(a, LABELS) > 0.8).expand_as(x)
         b = score(head.branch_b, x.masked_fill(erased, 0))
@@ -182,9 +182,9 @@ def test_the_released_thresholds_reverse_nothing(features):
 def test_without_tags_those_found_are_erased(features):
     head = build_head().eval()
     with torch.no_grad():
-        found, logits = head.predict(features, (6, 5))
-        expected, _ = head.predict(features, (6, 5), (logits > 0).float())
-        other, _ = head.predict(features, (6, 5), 1 - (logits > 0).float())
+        found, logits = predicted_maps(head, features, (6, 5))
+        expected, _ = predicted_maps(head, features, (6, 5), (logits > 0).float())
+        other, _ = predicted_maps(head, features, (6, 5), 1 - (logits > 0).float())
     assert_close(found, expected)
     assert not torch.equal(found, other)
 
@@ -288,8 +288,8 @@ class TestInASegmentor:
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
             tags = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
-            cams, logits = model.decode_head.predict(features, (24, 32), tags)
-            untold, _ = model.decode_head.predict(features, (24, 32), 1 - tags)
+            cams, logits = predicted_maps(model.decode_head, features, (24, 32), tags)
+            untold, _ = predicted_maps(model.decode_head, features, (24, 32), 1 - tags)
             found = model.test_step(data)
         assert not torch.allclose(cams, untold)
         for sample, cam, scores, present in zip(found, cams, logits, tags):
@@ -297,7 +297,7 @@ class TestInASegmentor:
             assert_close(sample.seg_logits.data, raw)
             assert_close(sample.tag_scores, scores.sigmoid())
             assert_close(
-                sample.cam.data[present.bool()], normalize_max(raw[present.bool()])
+                sample.cam.data[present.bool()], inference_max_norm(raw[present.bool()])
             )
 
     def test_prediction_without_tags(self, erasing, batch):
@@ -305,7 +305,7 @@ class TestInASegmentor:
         data = batch(labels=(None, None))
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
-            cams, _ = model.decode_head.predict(features, (24, 32))
+            cams, _ = predicted_maps(model.decode_head, features, (24, 32))
             found = model.test_step(data)
         for sample, cam in zip(found, cams):
             assert_close(sample.seg_logits.data, cam)
@@ -380,7 +380,7 @@ class TestAddedErasing:
         if method == 'cam':
             views = {'full': View(views, identity)}
         features = {n: model.extract_feat(v.image) for n, v in views.items()}
-        own = head.base.loss(features, views, data['data_samples'])
+        own = losses_on(head.base, features, views, data['data_samples'])
         x = features['full'][head.in_index]
         attention = attend(head.base(features['full'])[:, -3:].detach(), LABELS)
         rest, background = branch_inputs(x, attention, 0.7, 0.05)
@@ -409,7 +409,7 @@ class TestAddedErasing:
         head = model.decode_head
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
-            cam, logits = head.base.predict(features, (24, 32))
+            cam, logits = predicted_maps(head.base, features, (24, 32))
             cam = cam.clamp(min=0) - cam.clamp(min=0).amin(dim=(2, 3), keepdim=True)
             found = model.test_step(data)
             attention = attend(head.base(features)[:, -3:], LABELS)

@@ -3,9 +3,14 @@ import torch
 from mmengine.model import BaseModel
 from torch.testing import assert_close
 
-from wsss_mm.functional import peak_norm, reconstruction_loss, tag_entropy, tag_loss
-from wsss_mm.models.data_preprocessors import View
-from wsss_mm.models.data_preprocessors.views import identity
+from wsss_mm.functional import (
+    reconstruction_loss,
+    tag_entropy,
+    tag_loss,
+    training_max_norm,
+)
+from wsss_mm.models.structures import View, identity
+from wsss_mm.models.testing import losses_on, predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
@@ -37,7 +42,7 @@ def samples(make_sample):
 def lose(head, features, samples):
     image = torch.zeros(2, 3, 8, 12)
     views = {'full': View(image, identity), 'tiles': View(image, identity)}
-    return head.loss(features, views, samples)
+    return losses_on(head, features, views, samples)
 
 
 def put_together(tiles):
@@ -66,7 +71,7 @@ def test_losses_are_the_functions(kind, options, features, samples):
     assert_close(losses['loss_cls'], tag_loss(cam.mean(dim=(2, 3)), LABELS))
     assert_close(losses['loss_p_cls'], tag_loss(merged.mean(dim=(2, 3)), LABELS))
     level = options.pop('level', 'logits')
-    maps = [peak_norm(m) if level == 'cam' else m for m in (cam, merged)]
+    maps = [training_max_norm(m) if level == 'cam' else m for m in (cam, merged)]
     expected = 2.5 * reconstruction_loss(*maps, LABELS, **options)
     assert_close(losses['loss_re'], expected)
     assert set(losses) == {'loss_cls', 'loss_p_cls', 'loss_re'}
@@ -96,8 +101,8 @@ def test_prediction_is_a_plain_cam(features):
     )
     plain.load_state_dict(head.state_dict())
     for found, expected in zip(
-        head.predict(features['full'], (8, 12)),
-        plain.predict(features['full'], (8, 12)),
+        predicted_maps(head, features['full'], (8, 12)),
+        predicted_maps(plain, features['full'], (8, 12)),
     ):
         assert torch.equal(found, expected)
 
