@@ -16,8 +16,6 @@ from typing import Any
 
 from check_env import Report, check_environment
 
-from wsss_mm.utils.errors import InputError
-
 CONVERTERS = {
     'COCOImageLabelDataset': 'coco14.py {root}',
     'SynthVOCDataset': 'make_synth_voc.py {root}',
@@ -60,7 +58,7 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
 
     cfg = load_config(path)
     if 'model' not in cfg or 'custom_imports' not in cfg:
-        raise InputError(
+        raise ValueError(
             f'{path} is a part of a config and no whole one; name one of '
             'configs/<method>/, or your own'
         )
@@ -138,13 +136,13 @@ def datasets_of_folder(path: str) -> list[tuple[str, Any]]:
     elif (root / 'annotations').is_dir():
         kind, images = COCOImageLabelDataset, ''
     elif not (root / images).is_dir():
-        raise InputError(
+        raise ValueError(
             f'{root} holds no {images} as VOC has it; name a config that says where '
             'the images, tags and classes are'
         )
     if not any(file.is_file() for file in lists):
         mend = converter(kind.__name__, path)
-        raise InputError(f'{root} holds no {lists[0].parent}/*.txt; run {mend}')
+        raise ValueError(f'{root} holds no {lists[0].parent}/*.txt; run {mend}')
     table = (root / 'image_labels.csv').is_file()
     augmented = (root / 'SegmentationClassAug').is_dir()
     masks = 'SegmentationClassAug' if augmented else 'SegmentationClass'
@@ -231,7 +229,7 @@ def check_target(target: str, report: Report, *, workers: int) -> None:
 
     is_folder = os.path.isdir(target)
     if not os.path.exists(target):
-        raise InputError(
+        raise ValueError(
             f'{target}: no such config file or dataset folder; see configs/ for the '
             'configs we ship'
         )
