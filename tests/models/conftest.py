@@ -74,6 +74,22 @@ def peak_memory():
 
 
 @pytest.fixture
+def calls_of():
+    """Note the cells (h, w) of every forward pass of a head."""
+
+    def watch(head):
+        calls = []
+
+        def note(module, inputs, output):
+            calls.append(tuple(output.shape[-2:]))
+
+        head.register_forward_hook(note)
+        return calls
+
+    return watch
+
+
+@pytest.fixture
 def model_config():
     """Give the config of a tiny CAM or SEAM network over three classes."""
 

@@ -319,9 +319,7 @@ class TestRefusals:
 
     def test_a_segmentation_head(self, build_model):
         head = dict(type='FCNHead', in_channels=8, channels=4, num_classes=4)
-        with pytest.raises(
-            InputError, match=r'is a FCNHead; .*needs a CAM'
-        ):
+        with pytest.raises(InputError, match=r'is a FCNHead; .*needs a CAM'):
             build_model('cam', decode_head=head)
 
     @METHODS
