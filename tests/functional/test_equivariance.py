@@ -12,10 +12,10 @@ from wsss_mm.functional import (
     equivariance_loss,
     equivariant_cross_loss,
     mask_absent,
-    max_norm,
     max_onehot,
     min_pool_loss,
     tag_loss,
+    training_min_max_norm,
     with_background,
 )
 
@@ -200,9 +200,12 @@ def test_every_loss_term_golden(golden):
     def present(cam):
         return with_background(mask_absent(cam[:, 1:], foreground))
 
-    cam1, cam2 = shrink(max_norm(v['cam1'])), max_norm(v['cam2'])
-    refined1 = mask_absent(shrink(max_norm(v['cam_rv1'])), labels)
-    refined2 = mask_absent(max_norm(v['cam_rv2']), labels)
+    cam1, cam2 = (
+        shrink(training_min_max_norm(v['cam1'])),
+        training_min_max_norm(v['cam2']),
+    )
+    refined1 = mask_absent(shrink(training_min_max_norm(v['cam_rv1'])), labels)
+    refined2 = mask_absent(training_min_max_norm(v['cam_rv2']), labels)
     terms = {
         'loss_cls1': tag_loss(scores(v['cam1']), foreground),
         'loss_cls2': tag_loss(scores(v['cam2']), foreground),

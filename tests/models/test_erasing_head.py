@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from wsss_mm.functional import fuse_attention, inference_max_norm
 from wsss_mm.models.structures import View, identity
-from wsss_mm.models.testing import losses_on, predicted_maps
+from wsss_mm.models.testing import context_of, losses_on, predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
@@ -442,3 +442,68 @@ def test_bad_thresholds_are_refused(name, pair):
 def test_a_background_alone_is_refused():
     with pytest.raises(ValueError, match='num_classes is 1: it counts the background'):
         build_head(num_classes=1)
+
+
+class TestCubicEnlarging:
+    """The released notebook: resize once by cv2's cubic kernel, clip, divide, fuse."""
+
+    @pytest.mark.parametrize('image_size', [(41, 67), (24, 20), (5, 4)])
+    def test_it_is_the_notebooks(self, features, image_size):
+        cv2 = pytest.importorskip('cv2')
+        head = build_head(type='CubicErasingHead').eval()
+        with torch.no_grad():
+            cams, _ = head.predict(context_of(features, (24, 20), LABELS))
+            found = head.to_image(cams[0], (24, 20), image_size)
+        for cls, maps in zip(found, cams[0]):
+            fused = torch.zeros(image_size)
+            for branch in maps:
+                width_first = image_size[::-1]
+                large = cv2.resize(
+                    branch.numpy(), width_first, interpolation=cv2.INTER_CUBIC
+                )
+                positive = torch.from_numpy(large).clamp(min=0)
+                fused = torch.maximum(fused, positive / (positive.max() + 1e-8))
+            assert_close(cls, fused, rtol=1e-4, atol=1e-5)
+
+    def test_it_differs_from_ours_and_loads_its_weights(self, features):
+        ours, cubic = build_head().eval(), build_head(type='CubicErasingHead').eval()
+        cubic.load_state_dict(ours.state_dict())
+        with torch.no_grad():
+            cams, _ = ours.predict(context_of(features, (24, 20), LABELS))
+            again, _ = cubic.predict(context_of(features, (24, 20), LABELS))
+        assert torch.equal(cams, again)
+        sizes = (24, 20), (41, 67)
+        gap = ours.to_image(cams[0], *sizes) - cubic.to_image(cams[0], *sizes)
+        assert gap.abs().max() > 0.01
+
+
+def test_the_other_head_looks_once_at_every_view(build_model, make_sample, calls_of):
+    model = build_model('seam')
+    base = dict(type='SEAMHead', in_channels=8, dropout_ratio=0.5)
+    config = dict(type='AddedErasingHead', base=base, in_channels=8, num_classes=4)
+    model.decode_head = MODELS.build({**config, 'channels': (), 'in_index': -2})
+    meta = dict(ori_shape=(24, 32), img_shape=(24, 32))
+    samples = [make_sample(labels, **meta) for labels in LABELS.tolist()]
+    data = dict(inputs=list(torch.randn(2, 3, 24, 32)), data_samples=samples)
+    calls = calls_of(model.decode_head.base)
+    model.loss(**model.data_preprocessor(data, True))
+    assert sorted(calls) == [(3, 4), (6, 8)]
+    calls.clear()
+    model.eval().test_step(data)
+    assert calls == [(6, 8)]
+
+
+def test_maps_of_two_sizes_are_refused(features):
+    base = dict(type='CAMHead', in_channels=8)
+    config = dict(type='AddedErasingHead', base=base, in_channels=3, num_classes=4)
+    head = MODELS.build({**config, 'channels': (), 'in_index': 0}).eval()
+    with pytest.raises(ValueError, match='they must be maps of one size'):
+        head.predict(context_of(features, (24, 20), LABELS))
+
+
+def test_a_base_that_is_no_cam_head():
+    base = dict(type='FCNHead', in_channels=8, channels=4)
+    with pytest.raises(ValueError, match='base is a FCNHead; it must be a CAM head'):
+        MODELS.build(
+            dict(type='AddedErasingHead', base=base, in_channels=8, num_classes=4)
+        )

@@ -159,3 +159,25 @@ def test_pieces_beside_equivariance(build_model, make_sample):
     model.parse_losses(found)[0].backward()
     assert model.neck.f9.weight.grad.any()
     assert model.decode_head.base.classifier.weight.grad[1:].any()
+
+
+def test_the_other_head_looks_once_at_every_view(features, samples, calls_of):
+    head = build_head('AddedPuzzleHead')
+    calls = calls_of(head.base)
+    lose(head, features, samples)
+    assert sorted(calls) == [(2, 3), (4, 6)]
+
+
+@pytest.mark.parametrize('kind', ['PuzzleCAMHead', 'AddedPuzzleHead'])
+def test_the_pieces_logits_are_of_raw_maps_at_either_level(kind, features, samples):
+    """The released code averages normalised maps at level 'cam': see the Note."""
+    losses = {}
+    for level in ('logits', 'cam'):
+        head = build_head(kind, reconstruction=dict(level=level))
+        losses[level] = lose(head, features, samples)
+    assert torch.equal(losses['cam']['loss_p_cls'], losses['logits']['loss_p_cls'])
+    assert not torch.allclose(losses['cam']['loss_re'], losses['logits']['loss_re'])
+    head = build_head(kind)
+    merged = put_together(head(features['tiles']))
+    theirs = tag_loss(training_max_norm(merged).mean(dim=(2, 3)), LABELS)
+    assert abs(theirs - losses['cam']['loss_p_cls']) > 0.01

@@ -219,7 +219,7 @@ def test_a_number_of_pieces_that_is_no_square():
             ),
             -1,
         ),
-        (dict(type='mmseg.MobileNetV2', widen_factor=0.1, out_indices=(6,)), -1),
+        (dict(type='mmseg.MobileNetV2', widen_factor=0.1, out_indices=(4, 6)), -1),
         (dict(type='TinyBackbone'), 0),
     ],
     ids=['stride 32', 'stride 8', 'MobileNet', 'stride 2'],

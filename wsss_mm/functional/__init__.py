@@ -18,6 +18,7 @@ from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
 from .cam import (
     competing_cam,
+    competing_foreground,
     mask_absent,
     sum_views,
     tag_loss,
@@ -96,6 +97,7 @@ __all__ = [
     'cells_of_view',
     'choose_threshold',
     'competing_cam',
+    'competing_foreground',
     'complete_pairs',
     'confident_labels',
     'confident_seed',

@@ -74,8 +74,30 @@ def competing_cam(cam: Tensor, eps: float = EPS) -> Tensor:
     """
     check_maps('cam', cam, ndim=4)
     _check_foreground(cam)
+    return competing_foreground(cam[:, 1:], eps)
+
+
+def competing_foreground(cam: Tensor, eps: float = EPS) -> Tensor:
+    """Let classes compete as `competing_cam`, and put their background in front.
+
+    Args:
+        cam: Raw activations of the foreground, shape (B, C, H, W).
+        eps: Subtracted from every value and added to every divisor.
+
+    Returns:
+        Competing maps in [0, 1], shape (B, K, H, W), cut off from the graph.
+
+    Raises:
+        ValueError: If `cam` is not four-dimensional or has no channel or pixel.
+
+    Example:
+        >>> cam = torch.tensor([2.0, 1.0, 1.0, 4.0]).view(1, 2, 1, 2)
+        >>> competing_foreground(cam).round(decimals=2).flatten().tolist()
+        [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+    """
+    check_maps('cam', cam, ndim=4)
     # A tensor of its own from here on, changed in place: many classes are large.
-    scaled = F.relu(cam.detach()[:, 1:])
+    scaled = F.relu(cam.detach())
     high, _ = extremes(scaled)
     scaled.sub_(eps).relu_().div_(high + eps)
     winner = scaled.amax(dim=1, keepdim=True)

@@ -1,19 +1,21 @@
 """Let the network know the dataset's classes, for heads that read their names."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import DataLoader
 
 from wsss_mm.registry import HOOKS
 
 
 def innermost(model: nn.Module) -> nn.Module:
     """Return the network inside test-time augmentation and distributed wrappers."""
-    while isinstance(model, BaseTTAModel) or is_model_wrapper(model):
-        model = model.module
-    return model
+    inner: Any = model
+    while isinstance(inner, BaseTTAModel) or is_model_wrapper(inner):
+        inner = inner.module
+    return inner
 
 
 @HOOKS.register_module()
@@ -28,16 +30,17 @@ class DatasetMetaHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Take the metainfo of the training data."""
-        self.copy(runner, runner.train_dataloader)
+        self.set(runner, runner.train_dataloader)
 
     def before_val(self, runner: Runner) -> None:
         """Take the metainfo of the validation data."""
-        self.copy(runner, runner.val_dataloader)
+        self.set(runner, runner.val_dataloader)
 
     def before_test(self, runner: Runner) -> None:
         """Take the metainfo of the test data."""
-        self.copy(runner, runner.test_dataloader)
+        self.set(runner, runner.test_dataloader)
 
-    def copy(self, runner: Runner, loader: DataLoader) -> None:
+    def set(self, runner: Runner, loader: Any) -> None:
         """Set the attribute from a loop's data."""
-        innermost(runner.model).dataset_meta = loader.dataset.metainfo
+        network: Any = innermost(runner.model)
+        network.dataset_meta = loader.dataset.metainfo

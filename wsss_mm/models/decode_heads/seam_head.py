@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsss_mm.functional import (
-    competing_cam,
+    competing_foreground,
     equivariance_loss,
     equivariant_cross_loss,
     min_pool_loss,
@@ -105,10 +105,8 @@ class SEAMHead(CAMHead):
             cam: Raw CAM, shape (B, K, h, w) or without the background, (B, C, h, w).
             features: The feature maps of its view, the embedding last.
         """
-        if cam.shape[1] == self.num_foreground:
-            # The background is replaced: it may be anything.
-            cam = F.pad(cam, (0, 0, 0, 0, 1, 0))
-        return pixel_correlation(competing_cam(cam), features[-1])
+        foreground = cam[:, -self.num_foreground :]
+        return pixel_correlation(competing_foreground(foreground), features[-1])
 
     def loss(self, context: Context) -> dict[str, Tensor]:
         """Compute the four losses of SEAM from the two views.
