@@ -35,6 +35,7 @@ from wsss_mm.refinement import (
     ThresholdBackground,
     build_chain,
     refine,
+    resolve_steps,
     seed_mask,
 )
 
@@ -177,7 +178,8 @@ def test_pamr_refiner_is_its_function(seed):
 def test_the_chains_of_the_config(root, seed, edge, name, tags, constants):
     seed = replace(seed, affinity=replace(seed.affinity, edge=edge / 2))
     cfg = Config.fromfile(root / f'configs/_base_/{constants}.py')
-    chain = build_chain({name: [cfg.background, *cfg.refine[name]]}, name)
+    steps = [cfg.background, *resolve_steps(cfg.refine[name], cfg)]
+    chain = build_chain({name: steps}, name)
     assert pickle.loads(pickle.dumps(chain)) == chain
     # Neither an image without tags nor CAMs that are all zero become foreground.
     empty = np.zeros((tags + 1, 9, 14), np.float32)

@@ -191,7 +191,7 @@ def edges(affinity):
 
 
 def test_a_random_walk_goes_between_edges(generate, edges, names, files, tmp_path):
-    options = ('--cfg-options', 'refine.rw.1.type=EdgeWalkRefiner')
+    options = ('--cfg-options', 'walk.type=EdgeWalkRefiner')
     generate(*OFFLINE, '--refine', 'rw', '--affinity', *edges, *options)
     model = trained(edges)
     for name in names:

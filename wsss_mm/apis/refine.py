@@ -22,7 +22,13 @@ from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.score_file import save_scores
-from wsss_mm.refinement import AffinityMap, Seed, SeedFiles, seed_mask
+from wsss_mm.refinement import (
+    AffinityMap,
+    Seed,
+    SeedFiles,
+    resolve_steps,
+    seed_mask,
+)
 from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
@@ -52,17 +58,21 @@ def score_folder(chain: str) -> str:
 def chain_steps(cfg: Config, chain: str) -> list[dict]:
     """List the refiners of a config's chain, the background's score first.
 
+    Steps that the chain names are looked up now, so that what was changed in the
+    config since it was read counts.
+
     Raises:
-        ValueError: If the config has no chain of this name.
+        InputError: If the config has no chain of this name, or not a step it names.
     """
     chains = cfg.get('refine') or {}
     if chain_name(chain) not in chains or cfg.get('background') is None:
         raise InputError(
             f'no refinement {chain!r} in the config; it has {sorted(chains)}. A chain '
-            'is refine = dict(name=[dict(type=...), ...]) and needs a background, see '
-            'configs/_base_/refinement.py'
+            "is refine = dict(name=['step', ...]) with step = dict(type=...) in the "
+            'config, and needs a background; see configs/_base_/refinement.py'
         )
-    return [cfg.background, *chains[chain_name(chain)]]
+    steps = resolve_steps(chains[chain_name(chain)], cfg)
+    return [dict(step) for step in (*resolve_steps(['background'], cfg), *steps)]
 
 
 def needs_affinity(cfg: Config, chain: str) -> bool:

@@ -5,7 +5,7 @@ better one. Refiners are registered in TASK_UTILS and chained in config; see
 configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
 """
 
-from .chain import build_chain, refine
+from .chain import build_chain, refine, resolve_steps
 from .pool import refine_all, run_pool
 from .refiners import (
     DenseCRFRefiner,
@@ -35,6 +35,7 @@ __all__ = [
     'build_chain',
     'refine',
     'refine_all',
+    'resolve_steps',
     'run_pool',
     'seed_mask',
 ]
