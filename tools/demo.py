@@ -102,7 +102,8 @@ def train_affinity(demo: Demo, method: str) -> tuple[str, ...]:
     config, name = METHODS[method].config, network_of(method)
     out, network = demo.folder / name, str(affinity_config(config))
     demo.pseudo(name, config, demo.split('trainaug'), out, '--seed-scores')
-    seeds = f'seed_scores={(out / SEED_FOLDER).resolve()}'
+    prefix = 'train_dataloader.dataset.data_prefix'
+    seeds = f'{prefix}.seed_scores_path={(out / SEED_FOLDER).resolve()}'
     demo.train(f'{method}_affinity', network, seeds, f'load_from={demo.pretrained}')
     return ('--affinity', network, str(demo.folder / f'{method}_affinity'))
 
