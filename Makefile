@@ -15,9 +15,10 @@ export PYTHONNOUSERSITE := 1
 else
 PY := $(PYTHON)
 SET_UP = "$(PYTHON)" tools/check_env.py $(NEEDS)
+# Nothing is installed into an environment of yours.
+export PYTHONPATH := $(CURDIR)
 endif
 
-export PYTHONPATH := $(CURDIR)
 export MPLBACKEND := Agg
 # Pure-Python mmcv warns at every start about an operator that nothing here uses.
 export PYTHONWARNINGS := ignore:Fail to import:UserWarning

@@ -15,7 +15,10 @@ COMPONENTS = (
     *('wsss_mm.refinement', 'wsss_mm.visualization'),
 )
 HEADS = 'wsss_mm.models.decode_heads'
-SHARED_HEADS = {'cam_head', 'affinity_head'}
+SHARED_HEADS = {
+    *('base_affinity_head', 'base_cam_head'),
+    *('affinity_head', 'cam_head', 'erasing_branch'),
+}
 
 
 class Import(NamedTuple):

@@ -4,7 +4,9 @@
 # usage: tools/make_env.sh FOLDER
 #
 # A file FOLDER/.ready-HASH marks a finished environment; HASH covers the pinned
-# versions and the Python version, so a change of either builds a new one.
+# versions and the Python version, so a change of either builds a new one. A file
+# FOLDER/.installed-HASH marks that this checkout is installed in it (editable); HASH
+# covers what such an installation depends on, so a change installs it again.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -54,8 +56,9 @@ pip_install() {
     if ! "$venv/bin/python" -m pip install --disable-pip-version-check \
         --progress-bar off "$@" >>"$log" 2>&1; then
         tail -n 20 "$log" >&2
-        die "pip could not install the pinned packages (all of it: $log)." \
-            'It needs a package index and about 8 GB of disk. The next run starts again.'
+        die "pip failed (all of it: $log)." \
+            'The pinned packages need a package index and about 8 GB of disk.' \
+            'The next run starts again.'
     fi
 }
 
@@ -74,28 +77,37 @@ sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'; then
         "To add it later: $venv/bin/pip install -r requirements/crf.txt"
 }
 
+# Needs no package index: PyTorch brought setuptools.
+install_checkout() {
+    pip_install --no-deps --no-build-isolation -e .
+    rm -f "$venv"/.installed-*
+    touch "$venv/.installed-$setup"
+}
+
 build() {
     if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
         die "$venv exists and is no Python environment: move it away, or set VENV=..."
     fi
     rm -rf "$venv"
-    say "1/5 new environment in $venv (Python $version)"
+    say "1/6 new environment in $venv (Python $version)"
     "$python" -m venv "$venv" ||
         die "$python could not make an environment in $venv (is the folder writable?)"
-    say '2/5 PyTorch (about 3 GB to fetch, the longest step)'
+    say '2/6 PyTorch (about 3 GB to fetch, the longest step)'
     grep -E '^torch(vision)?==' "$pins" >"$venv/torch.txt"
     pip_install -c "$pins" -r "$venv/torch.txt"
-    say '3/5 the other packages'
+    say '3/6 the other packages'
     # opencv-python-headless stands in for opencv-python, which needs a system libGL:
     # the pins are complete, so pip need not follow the dependencies.
     grep -v '^pydensecrf2==' "$pins" >"$venv/others.txt"
     pip_install --no-deps -r "$venv/others.txt"
-    say '4/5 dense CRF (compiled from source, about a minute)'
+    say '4/6 dense CRF (compiled from source, about a minute)'
     # Alone and last: everything else works on a machine that cannot compile it.
     grep '^pydensecrf2==' "$pins" >"$venv/crf.txt"
     "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
         --no-deps -r "$venv/crf.txt" >"$venv/crf.log" 2>&1 || explain_no_crf
-    say '5/5 checking that everything imports'
+    say '5/6 this checkout (editable)'
+    install_checkout
+    say '6/6 checking that everything imports'
     "$venv/bin/python" tools/check_env.py --tests
     touch "$venv/.ready-$hash"
     say 'ready'
@@ -105,7 +117,13 @@ find_python
 hash=$("$python" -c 'import hashlib, sys
 pins = open(sys.argv[1], "rb").read()
 print(hashlib.sha256(pins + sys.version.encode()).hexdigest()[:16])' "$pins")
-if [ -e "$venv/.ready-$hash" ] && [ -x "$venv/bin/python" ]; then
-    exit 0
+setup=$("$python" -c 'import hashlib, os, sys
+parts = [open(name, "rb").read() for name in sys.argv[1:]]
+print(hashlib.sha256(b"".join([os.getcwdb(), *parts])).hexdigest()[:16])' \
+    setup.py pyproject.toml wsss_mm/__init__.py)
+if [ ! -e "$venv/.ready-$hash" ] || [ ! -x "$venv/bin/python" ]; then
+    build
+elif [ ! -e "$venv/.installed-$setup" ]; then
+    say 'installing this checkout (editable)'
+    install_checkout
 fi
-build

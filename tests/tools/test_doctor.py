@@ -9,11 +9,13 @@ from PIL import Image
 from wsss_mm.datasets.synth_voc import write_synth_voc
 from wsss_mm.datasets.tags import write_tag_file
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.workflow import environment
+from wsss_mm.workflow.fixes import converter
 
 
 @pytest.fixture
 def tool(root, monkeypatch):
-    monkeypatch.syspath_prepend(root / 'tools')
+    monkeypatch.setattr(sys, 'path', [*sys.path])  # the tool adds its checkout
     path = root / 'tools/doctor.py'
     spec = importlib.util.spec_from_file_location('doctor', path)
     module = importlib.util.module_from_spec(spec)
@@ -76,7 +78,7 @@ def test_every_finding_names_what_mends_it(tool, config, data, tmp_path, capsys)
     assert 'unreadable: 1' in text
     assert 'masks: 1' in text
     assert "'dragon' is no class" in text
-    assert f'mend: edit {table}' in text
+    assert f'fix: edit {table}' in text
     assert f'tools/dataset_converters/make_synth_voc.py {data}' in text
     # Of a folder nobody asked masks for every image.
     assert 'masks: 1' not in examine(tool, capsys, data)[1]
@@ -87,39 +89,38 @@ def test_every_finding_names_what_mends_it(tool, config, data, tmp_path, capsys)
     )
     text = examine(tool, capsys, config)[1]
     assert 'weights.pth: no such file' in text
-    assert f'convert.py SOURCE {tmp_path / "weights.pth"}' in text
+    assert f'wsss convert SOURCE {tmp_path / "weights.pth"}' in text
     assert 'num_classes=5, the dataset 9' in text
 
 
-def mends(text):
-    return [line.split('mend: ')[1] for line in text.splitlines() if 'mend: ' in line]
+def fixes(text):
+    return [line.split('fix: ')[1] for line in text.splitlines() if 'fix: ' in line]
 
 
 def test_the_command_for_damaged_drawings_mends_them(tool, data, root, capsys):
     (data / 'JPEGImages/synth_000001.jpg').write_bytes(b'')
     (data / 'SegmentationClass/synth_000000.png').write_bytes(b'')
     status, text = examine(tool, capsys, data)
-    (command,) = set(mends(text))
+    (command,) = set(fixes(text))
     assert status == 1
     assert command.startswith(f'rm -r {data} && python tools/')
-    command = command.replace('python', f'PYTHONPATH=. {sys.executable}')
+    command = command.replace('python ', f'PYTHONPATH=. {sys.executable} ')
     subprocess.run(command, shell=True, check=True, cwd=root, capture_output=True)
     assert examine(tool, capsys, data)[0] == 0
     # What we did not generate is not to be removed.
     (data / 'synth_voc.json').unlink()
-    assert 'rm' not in tool.converter('SynthVOCDataset', str(data))
+    assert 'rm' not in converter('SynthVOCDataset', str(data))
 
 
 def test_data_that_are_not_there_are_one_finding(
     tool, root, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    found = mends(examine(tool, capsys, root / 'configs/seam/seam_r38_coco.py')[1])
+    found = fixes(examine(tool, capsys, root / 'configs/seam/seam_r38_coco.py')[1])
     weights = 'data/weights/resnet38_imagenet.pth'
     assert found == [
-        'python tools/model_converters/convert.py '
-        f'ilsvrc-cls_rna-a1_cls1000_ep-0001.params {weights}',
-        'python tools/dataset_converters/coco14.py data/coco14',
+        f'wsss convert ilsvrc-cls_rna-a1_cls1000_ep-0001.params {weights}',
+        f'python {root}/tools/dataset_converters/coco14.py data/coco14',
     ]
 
 
@@ -129,11 +130,11 @@ def test_the_weights_and_scores_that_other_stages_make(
     monkeypatch.chdir(tmp_path)
     configs = root / 'configs/cam'
     text = examine(tool, capsys, configs / 'cam_r18_synth.py')[1]
-    assert 'mend: python tools/train.py configs/cam/cam_r18_synth_pretrain.py' in text
+    assert 'fix: wsss train configs/cam/cam_r18_synth_pretrain.py' in text
     text = examine(tool, capsys, configs / 'cam_r18_synth_affinity.py')[1]
     assert 'no folder of seed scores data/synth_voc/seed_scores' in text
-    command = f'python tools/run_pipeline.py {configs}/cam_r18_synth.py'
-    assert command in mends(text)
+    command = f'wsss run {configs}/cam_r18_synth.py'
+    assert command in fixes(text)
 
 
 def test_all_masks_of_a_segmenter_are_missing(tool, config, data, capsys):
@@ -146,10 +147,10 @@ def test_all_masks_of_a_segmenter_are_missing(tool, config, data, capsys):
     first = config.with_name('net.py')
     first.touch()
     segmenter = config.with_name('net_deeplabv2.py')
-    found = mends(examine(tool, capsys, segmenter)[1])
-    assert found == [f'python tools/run_pipeline.py {first}']
+    found = fixes(examine(tool, capsys, segmenter)[1])
+    assert found == [f'wsss run {first}']
     (data / 'mine').mkdir()
-    found = mends(examine(tool, capsys, segmenter)[1])
+    found = fixes(examine(tool, capsys, segmenter)[1])
     again = f'python tools/gen_pseudo.py {first} work_dirs/net/cam --out work_dirs/net'
     assert found == [f'{again} --overwrite']
 
@@ -167,7 +168,7 @@ def test_a_coco_folder(tool, tmp_path, capsys):
     (tmp_path / 'annotations').mkdir()
     write_tag_file(tmp_path / 'image_labels.csv', {'train': ('cat',), 'val': ()})
     status, text = examine(tool, capsys, tmp_path)
-    assert (status, mends(text)) == (0, [])
+    assert (status, fixes(text)) == (0, [])
     assert text.count('1 of 1 images') == 2
     stray = tmp_path / 'SegmentationClass/stray.png'
     save_mask(stray, np.zeros((6, 8), np.uint8), [[0, 0, 0]])
@@ -190,11 +191,11 @@ def test_an_own_folder(tool, root, tmp_path, monkeypatch, capsys):
     config = tmp_path / 'own.py'
     base = str(root / 'configs/cam/cam_r18_synth.py')
     config.write_text(f'_base_ = [{base!r}]\n{own}')
-    assert mends(examine(tool, capsys, config)[1]) == [
+    assert fixes(examine(tool, capsys, config)[1]) == [
         f'make {table}, see "Your own images" in README.md'
     ]
     table.write_text('image_id,labels\na,tin\nb,\n')
-    assert mends(examine(tool, capsys, config)[1]) == [
+    assert fixes(examine(tool, capsys, config)[1]) == [
         f'add them, or take their lines out of {table}',
         f'get them again, or take their lines out of {table}',
     ]
@@ -211,7 +212,7 @@ def test_training_masks_are_made_by_us(tool, config, data, capsys):
     assert status == 1
     assert text.count('BROKEN') == 1
     assert 'masks: 1' in text
-    assert 'mend: python tools/gen_pseudo.py' in text
+    assert 'fix: python tools/gen_pseudo.py' in text
 
 
 def test_a_target_that_is_nothing_is_refused(tool, root, tmp_path, capsys):
@@ -231,9 +232,7 @@ def test_a_target_that_is_nothing_is_refused(tool, root, tmp_path, capsys):
 
 
 def test_two_distributions_in_one_place(tool, monkeypatch, capsys):
-    import check_env
-
-    monkeypatch.setattr(check_env, 'version', lambda name: '1.0')
+    monkeypatch.setattr(environment, 'version', lambda name: '1.0')
     status = tool.main([])
     text = capsys.readouterr().out
     assert status == 1

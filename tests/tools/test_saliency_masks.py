@@ -60,9 +60,9 @@ def test_a_list_chooses_the_images(run, folder):
     assert [path.name for path in (folder / 'out').iterdir()] == ['b.png']
 
 
-def refused(run, capsys):
+def refused(run, capsys, *options):
     with pytest.raises(SystemExit) as caught:
-        run()
+        run(*options)
     assert caught.value.code == 2
     return capsys.readouterr().err
 
@@ -75,6 +75,18 @@ def test_a_missing_map_is_named(run, folder, capsys):
 def test_a_map_of_another_size_is_named(run, folder, capsys):
     Image.new('L', (4, 4)).save(folder / 'saliency' / 'a.png')
     assert 'resize it to the image' in refused(run, capsys)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (('--threshold', 1.5), 'threshold is 1.5; give'),
+        (('--rival', -1), 'rival is -1'),
+        (('--floor', 256), 'floor is 1.0'),
+    ],
+)
+def test_an_option_out_of_range_is_named(run, capsys, options, message):
+    assert message in refused(run, capsys, *options)
 
 
 def test_an_empty_folder_is_named(run, folder, capsys):

@@ -8,18 +8,36 @@ from PIL import Image
 
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow import verify as workflow
 
 PALETTE = [[0, 0, 0], [128, 0, 0]]
 METADATA = dict(Recipe='drawn', Seed=0, Hardware='none', Commit='none')
 
 
-@pytest.fixture
-def tool(root, monkeypatch):
-    monkeypatch.syspath_prepend(root / 'tools')
-    spec = importlib.util.spec_from_file_location('verify', root / 'tools/verify.py')
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def tool(root):
+    return load(root / 'tools/verify.py')
+
+
+@pytest.fixture(autouse=True)
+def here(request, root, monkeypatch):
+    """Run the tools of the stages in this process; starting one takes seconds."""
+    if 'processes' in request.fixturenames:
+        return
+
+    def run(stage, folder):
+        name, *arguments = stage.command
+        load(root / 'tools' / name).main(arguments)
+
+    monkeypatch.setattr(workflow, 'run_stage', run)
 
 
 @pytest.fixture
@@ -86,6 +104,19 @@ def test_figures_within_the_tolerance_pass(verify):
     assert text.count(' ok ') == 5
 
 
+@pytest.fixture
+def processes():
+    """Start the tools as processes of their own."""
+
+
+def test_figures_of_a_process_of_its_own(verify, capsys, processes):
+    assert verify(entry(Predictions='masks'))[0] == 0
+    with pytest.raises(SystemExit) as stop:
+        verify(entry(Predictions='masks', Threshold=0.3))
+    assert stop.value.code == 2
+    assert 'no threshold any more' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('off', [0.02, -0.02, float('nan')])
 def test_figures_outside_the_tolerance_fail(verify, off):
     wrong = entry(Predictions='masks', Values={'mIoU': HALF + off})
@@ -134,35 +165,40 @@ def test_a_name_must_be_in_the_file_and_state_something(verify, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_a_checkpoint_is_tested_by_the_test_tool(verify, tool, config, monkeypatch):
+def test_a_checkpoint_is_tested_by_the_test_tool(verify, config, monkeypatch):
     """The command is put together right; tools/test.py has its own tests."""
     commands = []
 
-    def run(command):
-        commands.append(command)
-        (written,) = (part for part in command if 'output_json=' in part)
+    def run(stage, folder):
+        commands.append(stage.command)
+        (written,) = (part for part in stage.command if 'output_json=' in part)
         with open(written.partition('=')[2], 'w') as file:
             json.dump({'mIoU': 41.04, 'images': 1}, file)
-        return type('Done', (), dict(returncode=0))
 
-    monkeypatch.setattr(tool.subprocess, 'run', run)
+    monkeypatch.setattr(workflow, 'run_stage', run)
     (config.parent / 'run/net').mkdir()
     stated = dict(Checkpoint='net', Values={'mIoU': 41}, Tolerance=0.05)
     option = 'val_dataloader.dataset.data_root=elsewhere'
     status, text = verify(dict(stated, TTA=True), options=('--cfg-options', option))
     assert status == 0, text
     (command,) = commands
-    assert command[1].endswith('tools/test.py')
-    assert command[2] == str(config)
-    assert command[3].endswith('run/net')
+    assert command[0] == 'test.py'
+    assert command[1] == str(config)
+    assert command[2].endswith('run/net')
     assert '--tta' in command
     assert option in command
     assert command[-1].startswith('test_evaluator.output_json=')
     assert verify(dict(stated, Tolerance=0.03))[0] == 1
     assert '--tta' not in commands[-1]
-    monkeypatch.setattr(
-        tool.subprocess, 'run', lambda command: type('Done', (), dict(returncode=2))
-    )
+
+
+def test_what_a_failed_evaluation_said_is_shown(verify, config, monkeypatch, capsys):
+    def fail(stage, folder):
+        raise InputError('stage verify failed: it broke')
+
+    monkeypatch.setattr(workflow, 'run_stage', fail)
+    (config.parent / 'run/net').mkdir()
     with pytest.raises(SystemExit) as stop:
-        verify(stated)
+        verify(dict(Checkpoint='net', Values={'mIoU': 41}, Tolerance=0.05))
     assert stop.value.code == 2
+    assert 'it broke' in capsys.readouterr().err

@@ -1,37 +1,25 @@
-"""The options and the error messages that the command-line tools share."""
+"""The options that the commands share."""
 
 import argparse
-import logging
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import DictAction
-from mmengine.dist import is_main_process
 
 from wsss_mm.apis.background_threshold import AUTO
+from wsss_mm.cli.messages import readable_errors, show_messages
 from wsss_mm.utils.errors import InputError
-from wsss_mm.utils.logging import LOGGER
 
-
-class PrintHandler(logging.Handler):
-    """Print the library's messages once, however many processes run the command."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a message; a warning says that it is one."""
-        if is_main_process():
-            mark = 'warning: ' if record.levelno >= logging.WARNING else ''
-            print(f'{mark}{record.getMessage()}', flush=True)
-
-
-def show_messages() -> None:
-    """Print what the library logs."""
-    LOGGER.setLevel(logging.INFO)
-    LOGGER.propagate = False
-    if not any(isinstance(handler, PrintHandler) for handler in LOGGER.handlers):
-        LOGGER.addHandler(PrintHandler())
+__all__ = [
+    'OptionsAction',
+    'add_config_options',
+    'parse_options',
+    'parse_with_launcher',
+    'readable_errors',
+    'show_messages',
+    'threshold_option',
+]
 
 
 def threshold_option(text: str) -> float | str:
@@ -94,17 +82,3 @@ def parse_options(pairs: Sequence[str]) -> dict:
         return parser.parse_args(list(pairs)).options or {}
     except argparse.ArgumentError as error:
         raise InputError(str(error)) from error
-
-
-@contextmanager
-def readable_errors() -> Iterator[None]:
-    """End a tool with a plain message, exit status 2, when its input is at fault."""
-    show_messages()
-    try:
-        yield
-    except (ValueError, OSError, ImportError) as error:
-        # A data-loader worker hands over its whole traceback as the message.
-        message = str(error).rstrip()
-        marker = f'\n{type(error).__name__}: '
-        print(f'error: {message.rpartition(marker)[2]}', file=sys.stderr)
-        raise SystemExit(2) from error

@@ -1,0 +1,75 @@
+"""What a command prints: the library's messages, and errors by their kind.
+
+The debug switch: ``--debug``, or ``WSSS_DEBUG=1`` in the environment, which the
+processes of a command inherit. It shows the traceback of every error and the library's
+debug messages.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
+
+DEBUG = 'WSSS_DEBUG'
+
+
+class PrintHandler(logging.Handler):
+    """Print the library's messages once, however many processes run the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message; a warning says that it is one."""
+        # Not before a message comes: a command that only explains itself is quick.
+        from mmengine.dist import is_main_process
+
+        if is_main_process():
+            mark = 'warning: ' if record.levelno >= logging.WARNING else ''
+            print(f'{mark}{record.getMessage()}', flush=True)
+
+
+def is_debugging() -> bool:
+    """Tell whether the debug switch is on."""
+    return os.environ.get(DEBUG, '') not in ('', '0')
+
+
+def show_messages() -> None:
+    """Print what the library logs."""
+    LOGGER.setLevel(logging.DEBUG if is_debugging() else logging.INFO)
+    LOGGER.propagate = False
+    if not any(isinstance(handler, PrintHandler) for handler in LOGGER.handlers):
+        LOGGER.addHandler(PrintHandler())
+
+
+def is_users(error: Exception) -> bool:
+    """Tell an error that the user can correct from a fault of the program.
+
+    Files that cannot be read or written are the user's, and so is an optional package
+    that is not installed: such an error is written by us and has a message, whereas
+    one of Python names the module.
+    """
+    if isinstance(error, ImportError):
+        return error.name is None
+    return isinstance(error, (InputError, OSError))
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """End a command with a plain message, exit status 2, when its input is at fault.
+
+    Any other error keeps its traceback, and with the debug switch every one does.
+    """
+    show_messages()
+    try:
+        yield
+    except (InputError, OSError, ImportError) as error:
+        if is_debugging() or not is_users(error):
+            raise
+        # A data-loader worker hands over its whole traceback as the message.
+        marker = rf'\n(?:\w+\.)*{type(error).__name__}: '
+        message = re.split(marker, str(error).rstrip())[-1]
+        print(f'error: {message}', file=sys.stderr)
+        raise SystemExit(2) from error

@@ -1,0 +1,105 @@
+"""The commands that put right what is wrong with a dataset or what a config needs."""
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from wsss_mm.workflow.config_files import tool_command
+
+CONVERTERS = {
+    'COCOImageLabelDataset': ('coco14.py', '{root}'),
+    'SynthVOCDataset': ('make_synth_voc.py', '{root}'),
+    'VOCImageLabelDataset': (
+        'voc12.py',
+        'VOCtrainval_11-May-2012.tar --sbd benchmark.tgz --out {root}',
+    ),
+}
+PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
+# What makes the weights that our configs start from, by the name of their file.
+WEIGHTS = {
+    'resnet38_imagenet.pth': 'ilsvrc-cls_rna-a1_cls1000_ep-0001.params',
+    'vgg16_imagenet.pth': 'vgg16_20M.caffemodel',
+    'resnest50_imagenet.pth': 'resnest50-528c19ca.pth',
+    'resnest101_imagenet.pth': 'resnest101-22405ba7.pth',
+    'resnest269_imagenet.pth': 'resnest269-0cc87c48.pth',
+}
+
+
+def fix_of_weights(path: str) -> str:
+    """Give the command that makes a file of weights that one of our configs names."""
+    name = os.path.basename(path)
+    if name in WEIGHTS:
+        return f'wsss convert {WEIGHTS[name]} {shlex.quote(path)}'
+    if os.path.join(Path(PRETRAIN).stem, '') in path:
+        return f'wsss train {PRETRAIN}'
+    return f'wsss convert SOURCE {shlex.quote(path)}'
+
+
+def cam_config(path: str) -> str:
+    """Name the CAM config that the config of a later stage belongs to."""
+    given = Path(path)
+    first = given.with_name(re.sub('_(affinity|deeplab).*', '', given.stem) + '.py')
+    return str(first) if first != given and first.is_file() else 'CONFIG'
+
+
+def converter(kind: str, root: str) -> str:
+    """Give the command that makes or completes a dataset of ours."""
+    place = shlex.quote(root)
+    if kind == 'VOCImageLabelDataset' and Path(root).name == 'voc_mini':
+        tool, arguments = 'voc_mini.py', 'data/VOCdevkit/VOC2012 {root}'
+    else:
+        tool, arguments = CONVERTERS[kind]
+    tool = tool_command(f'dataset_converters/{tool}')
+    command = f'{tool} {arguments.format(root=place)}'
+    # A finished SynthVOC is left as it is, however damaged.
+    options = drawn_with(root) if kind == 'SynthVOCDataset' else None
+    return command if options is None else f'rm -r {place} && {command} {options}'
+
+
+def drawn_with(root: str) -> str | None:
+    """Give the options that the SynthVOC in a folder was generated with."""
+    from wsss_mm.datasets.synth_voc import MANIFEST
+
+    try:
+        numbers = json.loads((Path(root) / MANIFEST).read_text())
+        options = [(key, int(numbers[key])) for key in ('train', 'val', 'seed', 'size')]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return ' '.join(f'--{key} {value}' for key, value in options)
+
+
+def fix_of_data(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
+    """Say how to put right a kind of problem of a dataset; its masks may be ours."""
+    root = dataset.data_root or '.'
+    own = type(dataset).__name__ == 'ImageLabelDataset'
+    if kind == 'classes':
+        return f"write metainfo=dict(classes=('background', ...)) into {target}"
+    if pseudo and kind in ('masks', 'sizes'):
+        first = cam_config(target)
+        if not os.path.isdir(dataset.data_prefix['seg_map_path']):
+            return f'wsss run {first}'
+        work = f'work_dirs/{Path(first).stem}'
+        tool = tool_command('gen_pseudo.py')
+        return f'{tool} {first} {work}/cam --out {work} --overwrite'
+    if kind == 'strays':
+        return 'nothing reads them: delete them, or add their images'
+    table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())
+    if kind == 'tags' and table:
+        classes = '' if os.path.isdir(target) else f', or the classes in {target}'
+        return f'edit {dataset._tag_path()}{classes}'
+    if own:
+        source = dataset.ann_file or dataset._tag_path()
+        return {
+            'list': f'write one image id a line into {dataset.ann_file}',
+            'folder': f'correct data_root or data_prefix in {target}',
+            'images': f'add them, or take their lines out of {source}',
+            'unreadable': f'get them again, or take their lines out of {source}',
+            'tags': f'make {dataset._tag_path()}, see "Your own images" in README.md',
+        }.get(kind, 'get or make these files again')
+    redone = type(dataset).__name__ == 'SynthVOCDataset'
+    if kind in ('unreadable', 'masks', 'sizes') and not redone:
+        return f'delete these files, then: {converter(type(dataset).__name__, root)}'
+    return converter(type(dataset).__name__, root)
