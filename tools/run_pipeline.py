@@ -154,7 +154,8 @@ def cam_stages(cfg: Config, args: argparse.Namespace, folder: Path) -> list[Stag
 def affinity_stages(args: argparse.Namespace, folder: Path) -> list[Stage]:
     """List the stages that train the affinity network on confident seeds."""
     config = str(affinity_config(args.config))
-    seeds = f'seed_scores={(folder / SEED_FOLDER).resolve()}'
+    prefix = 'train_dataloader.dataset.data_prefix'
+    seeds = f'{prefix}.seed_scores_path={(folder / SEED_FOLDER).resolve()}'
     return [
         Stage(
             'seed_scores',

@@ -14,6 +14,7 @@ from wsss_mm.workflow.launch import (
     load_config,
     prepare_launcher,
     start_from_nothing,
+    with_tta,
 )
 from wsss_mm.workflow.weights import load_weights
 
@@ -42,8 +43,7 @@ def main() -> None:
         start_from_nothing(cfg)
         drop_metrics_of_masks(cfg)
         if args.tta:
-            cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-            cfg.model = dict(cfg.tta_model, module=cfg.model)
+            cfg = with_tta(cfg)
         if args.out:
             cfg.custom_hooks = [
                 *cfg.get('custom_hooks', []),

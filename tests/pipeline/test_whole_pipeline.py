@@ -201,7 +201,7 @@ class TestPlan:
         assert tuple(stages) == STAGES
         # The affinity network learns from the scores, and the segmenter from the
         # masks, that the stages before them wrote.
-        assert any('seed_scores=' in a for a in stages['train_affinity'].command)
+        assert any('seed_scores_path=' in a for a in stages['train_affinity'].command)
         assert '--affinity' in stages['refine_rw_crf'].command
         assert any('masks_rw_crf' in a for a in stages['train_segmenter'].command)
 

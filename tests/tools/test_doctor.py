@@ -132,7 +132,7 @@ def test_the_weights_and_scores_that_other_stages_make(
     text = examine(tool, capsys, configs / 'cam_r18_synth.py')[1]
     assert 'fix: wsss train configs/cam/cam_r18_synth_pretrain.py' in text
     text = examine(tool, capsys, configs / 'cam_r18_synth_affinity.py')[1]
-    assert 'no folder of seed scores work_dirs/seed_scores' in text
+    assert 'no folder of seed scores data/synth_voc/seed_scores' in text
     command = f'wsss run {configs}/cam_r18_synth.py'
     assert command in fixes(text)
 

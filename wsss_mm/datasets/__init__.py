@@ -7,6 +7,7 @@ from wsss_mm.datasets.image_label_dataset import (
     VOCImageLabelDataset,
 )
 from wsss_mm.datasets.transforms import (
+    BGRToRGB,
     ColorJitterPIL,
     LoadEvaluationMask,
     LoadRGBImage,
@@ -22,6 +23,7 @@ from wsss_mm.datasets.transforms import (
 )
 
 __all__ = [
+    'BGRToRGB',
     'COCOImageLabelDataset',
     'ColorJitterPIL',
     'ImageLabelDataset',

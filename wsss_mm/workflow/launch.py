@@ -38,24 +38,11 @@ def load_config(
             f'{path}: an option does not fit it ({error}); entries of a list go by '
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
-    place_seed_scores(cfg)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
-
-
-def place_seed_scores(cfg: Config) -> None:
-    """Hand the folder in ``seed_scores`` to the transform that reads from it.
-
-    Config files copy such a value while they are read, before options are applied.
-    """
-    if cfg.get('seed_scores') is None:
-        return
-    for step in cfg.train_dataloader.dataset.pipeline:
-        if step.type == 'LoadSeedScores':
-            step.folder = cfg.seed_scores
 
 
 def start_from(cfg: Config, *, resume: bool) -> None:
@@ -103,6 +90,27 @@ def has_masks(cfg: Config, split: str) -> bool:
         return False
     prefix = loader.dataset.get('data_prefix')
     return prefix is None or prefix.get('seg_map_path') is not None
+
+
+def with_tta(cfg: Config) -> Config:
+    """Return a config that tests several scales and mirrors.
+
+    It goes by another file name: MMEngine writes the config of every run into the work
+    folder, and the one that training left there must stay loadable by itself.
+
+    Raises:
+        ValueError: If the config has no views for tests.
+    """
+    if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+        raise InputError(
+            f'{cfg.filename}: no tta_pipeline and tta_model; test without --tta'
+        )
+    fields = cfg.to_dict()
+    fields['test_dataloader']['dataset']['pipeline'] = fields['tta_pipeline']
+    fields['model'] = dict(fields['tta_model'], module=fields['model'])
+    path = Path(cfg.filename)
+    renamed = path.with_name(f'{path.stem}_tta{path.suffix}')
+    return Config(fields, cfg_text=cfg.text, filename=str(renamed))
 
 
 def drop_metrics_of_masks(cfg: Config) -> None:

@@ -9,6 +9,7 @@ from wsss_mm.datasets.transforms.geometry import (
 )
 from wsss_mm.datasets.transforms.hsv import RandomHSVShift
 from wsss_mm.datasets.transforms.loading import (
+    BGRToRGB,
     LoadEvaluationMask,
     LoadRGBImage,
     LoadTrainingMask,
@@ -16,6 +17,7 @@ from wsss_mm.datasets.transforms.loading import (
 from wsss_mm.datasets.transforms.seeds import LoadSeedScores, SeedFromScores, ThinSeed
 
 __all__ = [
+    'BGRToRGB',
     'ColorJitterPIL',
     'LoadEvaluationMask',
     'LoadRGBImage',
