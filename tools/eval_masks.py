@@ -6,9 +6,9 @@ tools/gen_pseudo.py; the first name of the list decides which of the two are rea
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
-from functools import partial
-from multiprocessing import get_context
+from collections.abc import Sequence
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.refinement import SeedFiles
 from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.parallel import map_ordered
 from wsss_mm.visualization import save_curve
 
 IMAGES_PER_TASK = 16
@@ -184,20 +185,7 @@ def count_all(names: Sequence[str], count: Any, workers: int) -> np.ndarray:
     tasks = [
         names[i : i + IMAGES_PER_TASK] for i in range(0, len(names), IMAGES_PER_TASK)
     ]
-    workers = min(max(workers, 1), len(tasks))
-    if workers == 1:
-        return add(map(count, tasks))
-    # The workers only use numpy; forking spares them the imports.
-    with get_context('fork').Pool(workers) as pool:
-        return add(pool.imap_unordered(count, tasks))
-
-
-def add(parts: Iterator[np.ndarray]) -> np.ndarray:
-    """Sum without keeping the parts."""
-    total: Any = 0
-    for part in parts:
-        total = total + part
-    return total
+    return reduce(add, map_ordered(count, tasks, workers))
 
 
 def check_options(args: argparse.Namespace, kind: str) -> None:

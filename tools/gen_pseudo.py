@@ -28,6 +28,7 @@ from wsss_mm.apis.refine import (
     chain_steps,
     mask_folder,
     needs_affinity,
+    raise_failures,
     save_all,
     save_refined,
     save_seed_scores,
@@ -202,7 +203,7 @@ def make_masks(args: argparse.Namespace, dataset: Any, out: Path) -> None:
 
 
 def refine(cfg: Config, args: argparse.Namespace, dataset: Any, out: Path) -> dict:
-    """Refine the CAM files into masks; return the message of each image that failed."""
+    """Refine the CAM files into masks; return what ended images that failed."""
     folder = out / mask_folder(args.refine)
     walks = needs_affinity(cfg, args.refine)
     settings = dict(
@@ -294,11 +295,7 @@ def main() -> None:
         if args.refine != 'none':
             failures |= refine(cfg, args, dataset, out)
         barrier()  # launchers end all processes when one ends with an error
-        if failures:
-            shown = '\n  '.join(f'{k}: {v}' for k, v in sorted(failures.items()))
-            raise InputError(
-                f'{len(failures)} of {len(dataset)} images failed:\n  {shown}'
-            )
+        raise_failures(failures, total=len(dataset))
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -32,11 +32,14 @@ from wsss_mm.refinement import (
 from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.weights import load_weights
 
 SEED_FOLDER = 'seed_scores'
 IGNORED = np.uint8(255)
 LINES_EVERY = 50
+# Images that a message lists.
+SHOWN = 10
 Job = tuple[str, Callable[[], Seed]]
 
 
@@ -166,26 +169,57 @@ def confident_mask(seed: Seed, margin: float | None) -> np.ndarray:
 
 def save_all(
     results: Iterable[tuple[str, Any]], save: Callable[[str, Any], None], *, total: int
-) -> dict[str, str]:
+) -> dict[str, Failure]:
     """Save the result of each image and collect what went wrong.
 
-    Returns:
-        The message for each image that failed.
+    Args:
+        results: Name and result of each image, or its failure.
+        save: Takes a name and a result.
+        total: How many images there are.
 
-    Raises:
-        ImportError: If a module is missing, which would fail them all.
+    Returns:
+        What ended each image that failed, in their order; see `raise_failures`.
     """
-    failures: dict[str, str] = {}
+    failures: dict[str, Failure] = {}
     done = progress(total)
     for name, result in results:
-        if isinstance(result, ImportError):
-            raise result
-        if isinstance(result, Exception):
-            failures[name] = str(result)
+        if isinstance(result, Failure):
+            if result.traceback and not any(f.traceback for f in failures.values()):
+                LOGGER.error('%s failed, the others go on: %s', name, result.traceback)
+            failures[name] = result
         else:
             save(name, result)
         done()
     return failures
+
+
+def raise_failures(failures: Mapping[str, Failure], *, total: int) -> None:
+    """End a command whose images did not all succeed; return if all did.
+
+    Args:
+        failures: What ended each image that failed.
+        total: How many images there are.
+
+    Raises:
+        InputError: If files of some images cannot be used. It lists the first.
+        RuntimeError: If images failed by a fault of the program. It shows the first
+            traceback and how many failed that way, and lists the other kind too.
+    """
+    faults = {name: one for name, one in failures.items() if one.traceback is not None}
+    users = {name: one for name, one in failures.items() if one.traceback is None}
+    listed = [f'{name}: {users[name]}' for name in sorted(users)[:SHOWN]]
+    if len(users) > SHOWN:
+        listed.append(f'... and {len(users) - SHOWN} more')
+    message = '\n  '.join([f'{len(users)} of {total} images failed:', *listed])
+    if faults:
+        first = next(iter(faults))
+        fault = (
+            f'{len(faults)} of {total} images failed by a fault of the program. The '
+            f'first, {first}:\n{faults[first].traceback}'
+        )
+        raise RuntimeError(f'{fault}\n{message}' if users else fault)
+    if users:
+        raise InputError(message)
 
 
 def progress(total: int) -> Callable[[], None]:

@@ -6,7 +6,6 @@ configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
 """
 
 from .chain import build_chain, refine, resolve_steps
-from .pool import refine_all, run_pool
 from .refiners import (
     DenseCRFRefiner,
     EdgeWalkRefiner,
@@ -17,6 +16,7 @@ from .refiners import (
     ThresholdBackground,
 )
 from .seed import AffinityMap, Seed, SeedFiles, seed_mask
+from .stream import refine_all, run_pool
 from .training_scores import ConfidentTrainingScores, TrainingScores
 
 __all__ = [
