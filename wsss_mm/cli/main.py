@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wsss_mm import __version__
 from wsss_mm.cli.messages import DEBUG, readable_errors
+from wsss_mm.workflow.child import end_with_parent
 
 # What the modules call themselves: to read it there would mean to import them all.
 DESCRIPTIONS = {
@@ -69,6 +70,8 @@ def run_command(
     args = parser.parse_args(argv)
     if args.debug:
         os.environ[DEBUG] = '1'
+    # A stage of a pipeline ends with it, however that ends.
+    end_with_parent()
     with readable_errors():
         return module.run(args) or 0
 

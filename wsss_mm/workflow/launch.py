@@ -1,8 +1,10 @@
 """What the command-line tools share to run a config: options, splits, launchers."""
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
@@ -12,34 +14,43 @@ from mmengine.runner import find_latest_checkpoint
 from mmengine.utils.dl_utils import set_multi_processing
 
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.config_files import find_config
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
 
 def load_config(
-    path: str, options: dict | None = None, *, work_dir: str | None = None
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    work_dir: str | Path | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options`` and settle the work folder.
+
+    Args:
+        path: Of a file, or the name of a config that we ship.
+        options: Values to override, by dotted key.
+        work_dir: Folder of the run; ``work_dirs/<config>`` if neither this nor the
+            config has one.
 
     Raises:
         ValueError: If the file does not exist or is no config, or an option does
             not fit it.
     """
-    if not Path(path).is_file():
-        raise InputError(f'{path}: no such config file; see configs/ for those we ship')
+    path = str(find_config(path))
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         raise InputError(f'{path}: no config that Python can read ({error})') from error
     try:
-        cfg.merge_from_dict(options or {})
+        cfg.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, IndexError) as error:
         raise InputError(
             f'{path}: an option does not fit it ({error}); entries of a list go by '
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
     if work_dir is not None:
-        cfg.work_dir = work_dir
+        cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
