@@ -372,7 +372,7 @@ def test_a_folder_that_is_no_environment_is_kept(root, tools_only, tmp_path):
     (tmp_path / 'keep').write_text('mine')
     done = run_make(root, 'env', f'VENV={tmp_path}', path=str(tools_only))
     assert done.returncode != 0
-    assert 'is no Python environment' in done.stderr
+    assert 'is not a Python environment' in done.stderr
     assert (tmp_path / 'keep').read_text() == 'mine'
 
 
@@ -402,7 +402,7 @@ def test_a_finished_environment_is_reused_until_the_pins_change(root, tmp_path):
     for stamp in environment.glob('.ready-*'):
         stamp.rename(environment / '.ready-of-other-pins')
     done = run_make(root, 'env', f'VENV={environment}')
-    assert 'is no Python environment' in done.stderr  # it would build anew
+    assert 'is not a Python environment' in done.stderr  # it would build anew
 
 
 def test_another_checkout_or_set_up_is_installed_again(root, tools_only, tmp_path):

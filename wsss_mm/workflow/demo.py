@@ -102,7 +102,7 @@ def comparison_lane(demo: Demo, method: str, walk: tuple[str, ...]) -> None:
 
 
 def crf_is_installed() -> bool:
-    """Tell whether dense CRF can run."""
+    """Say whether dense CRF can run."""
     return importlib.util.find_spec('pydensecrf') is not None
 
 
