@@ -10,6 +10,7 @@ import difflib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def run_command(
     Returns:
         The exit status.
     """
+    # Pure-Python mmcv warns at every start about an operator that nothing here uses.
+    warnings.filterwarnings('ignore', 'Fail to import ``Multi', UserWarning)
     module = importlib.import_module(f'wsss_mm.cli.{name}')
     parser = argparse.ArgumentParser(prog=prog, description=module.__doc__)
     module.add_arguments(parser)

@@ -55,10 +55,10 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
         built.setdefault(str(options), (split, DATASETS.build(options)))
     head = cfg.model.get('decode_head') or {}
     for _, dataset in built.values():
-        wanted, told = len(dataset.metainfo['classes']), head.get('num_classes')
-        if told not in (None, wanted):
+        wanted, stated = len(dataset.metainfo['classes']), head.get('num_classes')
+        if stated not in (None, wanted):
             report.wrong(
-                f'{path}: the head has num_classes={told}, the dataset {wanted}',
+                f'{path}: the head has num_classes={stated}, the dataset {wanted}',
                 f'write model = dict(decode_head=dict(num_classes={wanted}))',
             )
             break
