@@ -139,7 +139,7 @@ def cam_stages(cfg: Config, args: argparse.Namespace, folder: Path) -> list[Stag
                 *('train.py', args.config, '--work-dir', str(folder / 'cam')),
                 *options_of(args.cfg_options),
             ),
-            resume=('--resume',),
+            resume=('--resume-or-start',),
         ),
         Stage('gen_pseudo', gen_pseudo(args, folder, '--threshold', str(threshold))),
         *evaluation(
@@ -166,7 +166,7 @@ def affinity_stages(args: argparse.Namespace, folder: Path) -> list[Stage]:
                 *('train.py', config, '--work-dir', str(folder / 'affinity')),
                 *('--cfg-options', seeds, *args.affinity_options),
             ),
-            resume=('--resume',),
+            resume=('--resume-or-start',),
         ),
     ]
 
@@ -198,7 +198,7 @@ def segmenter_stages(args: argparse.Namespace, folder: Path, chain: str) -> list
     train = Stage(
         'train_segmenter',
         ('train.py', config, '--work-dir', network, *options),
-        resume=('--resume',),
+        resume=('--resume-or-start',),
     )
     if cfg.get('test_dataloader') is None:
         print('no test images are configured: the segmenter is not tested')

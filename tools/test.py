@@ -13,8 +13,8 @@ from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     load_config,
     prepare_launcher,
-    start_from_nothing,
 )
+from wsss_mm.workflow.resume import start_from_nothing
 from wsss_mm.workflow.weights import load_weights
 
 

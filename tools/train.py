@@ -15,8 +15,8 @@ from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     load_config,
     prepare_launcher,
-    start_from,
 )
+from wsss_mm.workflow.resume import start_from
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,6 +25,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
     parser.add_argument(
         '--resume', action='store_true', help='go on from the latest checkpoint'
+    )
+    parser.add_argument(
+        '--resume-or-start',
+        action='store_true',
+        help='go on, or start anew if an earlier try ended before its first checkpoint',
     )
     parser.add_argument(
         '--amp', action='store_true', help='train in automatic mixed precision'
@@ -39,7 +44,11 @@ def main() -> None:
         cfg = load_config(args.config, args.cfg_options, work_dir=args.work_dir)
         prepare_launcher(cfg, args.launcher)
         drop_metrics_of_masks(cfg)
-        start_from(cfg, resume=args.resume)
+        start_from(
+            cfg,
+            resume=args.resume or args.resume_or_start,
+            or_start=args.resume_or_start,
+        )
         if args.amp:
             cfg.optim_wrapper.type = 'AmpOptimWrapper'
             cfg.optim_wrapper.loss_scale = 'dynamic'
