@@ -10,6 +10,7 @@ from wsss_mm.cli.command_line import (
     parse_with_launcher,
     readable_errors,
 )
+from wsss_mm.engine.safe_loading import weights_only_loads
 from wsss_mm.utils.memory import keep_freed_memory
 from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
@@ -54,7 +55,8 @@ def main() -> None:
             cfg.optim_wrapper.loss_scale = 'dynamic'
         if not torch.cuda.is_available():
             keep_freed_memory()
-        Runner.from_cfg(cfg).train()
+        with weights_only_loads():
+            Runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

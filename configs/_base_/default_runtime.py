@@ -28,6 +28,9 @@ default_hooks = dict(
         published_keys=['meta', 'state_dict'],
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # Weights of which less than this share fits are refused; see the hook.
+    weights_fit=dict(type='WeightsFitHook', least_share=0.9),
+    finite=dict(type='FiniteTrainingHook'),
     visualization=dict(type='SegVisualizationHook'),
 )
 vis_backends = [dict(type='LocalVisBackend')]

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import init_dist
 from mmengine.utils.dl_utils import set_multi_processing
 
+import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
@@ -26,6 +27,8 @@ def load_config(
     """
     if not Path(path).is_file():
         raise InputError(f'{path}: no such config file; see configs/ for those we ship')
+    if Path(path).suffix != '.py':
+        raise InputError(f'{path}: no config of ours; a config is a .py file')
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:

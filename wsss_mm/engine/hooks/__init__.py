@@ -1,7 +1,15 @@
 """Hooks."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .finite_training_hook import FiniteTrainingHook
 from .pseudo_label_hook import PseudoLabelHook
 from .reconstruction_ramp_hook import ReconstructionRampHook
+from .weights_fit_hook import WeightsFitHook
 
-__all__ = ['AtomicCheckpointHook', 'PseudoLabelHook', 'ReconstructionRampHook']
+__all__ = [
+    'AtomicCheckpointHook',
+    'FiniteTrainingHook',
+    'PseudoLabelHook',
+    'ReconstructionRampHook',
+    'WeightsFitHook',
+]
