@@ -85,8 +85,7 @@ class SafeYamlHandler(YamlHandler):
             return yaml.load(file, **dict(options, Loader=yaml.SafeLoader))
         except yaml.YAMLError as error:
             reason = ' '.join(str(error).split())
-            name = getattr(file, 'name', 'YAML')
-            raise InputError(f'{name}: cannot be read safely ({reason})') from error
+            raise InputError(f'a YAML file is not read safely ({reason})') from error
 
 
 def load_safely() -> None:

@@ -33,6 +33,8 @@ def load_config(
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         raise InputError(f'{path}: no config that Python can read ({error})') from error
+    except InputError as error:  # of a file that it is based on
+        raise InputError(f'{path}: {error}') from error
     try:
         cfg.merge_from_dict(options or {})
     except (TypeError, KeyError, IndexError) as error:
