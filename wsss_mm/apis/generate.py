@@ -27,8 +27,9 @@ from wsss_mm.workflow.kept_files import (
     remaining,
     settings_of,
 )
-from wsss_mm.workflow.launch import load_config, prepare_launcher, start_from_nothing
+from wsss_mm.workflow.launch import load_config, prepare_launcher
 from wsss_mm.workflow.processes import share, workers_here
+from wsss_mm.workflow.resume import start_from_nothing
 from wsss_mm.workflow.weights import load_weights
 
 # A process may have to wait for the images of another: a day.

@@ -7,16 +7,16 @@ from typing import Any
 import torch
 from mmengine.runner import Runner
 
+from wsss_mm.engine.safe_loading import weights_only_loads
 from wsss_mm.utils.memory import keep_freed_memory
 from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     load_config,
     prepare_launcher,
-    start_from,
-    start_from_nothing,
     with_tta,
 )
 from wsss_mm.workflow.lock import locked
+from wsss_mm.workflow.resume import start_from, start_from_nothing
 from wsss_mm.workflow.weights import load_weights
 
 
@@ -25,6 +25,7 @@ def train(
     *,
     work_dir: str | Path | None = None,
     resume: bool = False,
+    resume_or_start: bool = False,
     amp: bool = False,
     options: Mapping[str, Any] | None = None,
     launcher: str = 'none',
@@ -34,7 +35,9 @@ def train(
     Args:
         config: Its config: a path, or a name of those we ship.
         work_dir: Folder of logs and checkpoints; ``work_dirs/<config>`` if None.
-        resume: Whether to go on from the newest checkpoint in that folder.
+        resume: Whether to go on from the newest whole checkpoint in that folder.
+        resume_or_start: The same, but start anew where an earlier try ended before its
+            first checkpoint.
         amp: Whether to train in automatic mixed precision.
         options: Config values to override, by dotted key.
         launcher: ``'none'``, or that of MMEngine which started this process.
@@ -50,13 +53,14 @@ def train(
     prepare_launcher(cfg, launcher)
     drop_metrics_of_masks(cfg)
     with locked(cfg.work_dir):
-        start_from(cfg, resume=resume)
+        start_from(cfg, resume=resume or resume_or_start, or_start=resume_or_start)
         if amp:
             cfg.optim_wrapper.type = 'AmpOptimWrapper'
             cfg.optim_wrapper.loss_scale = 'dynamic'
         if not torch.cuda.is_available():
             keep_freed_memory()
-        Runner.from_cfg(cfg).train()
+        with weights_only_loads():
+            Runner.from_cfg(cfg).train()
     return Path(cfg.work_dir)
 
 

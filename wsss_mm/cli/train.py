@@ -21,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--resume', action='store_true', help='go on from the latest checkpoint'
     )
     parser.add_argument(
+        '--resume-or-start',
+        action='store_true',
+        help='go on, or start anew if an earlier try ended before its first checkpoint',
+    )
+    parser.add_argument(
         '--amp', action='store_true', help='train in automatic mixed precision'
     )
     add_config_options(parser)
@@ -34,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
         args.config,
         work_dir=args.work_dir,
         resume=args.resume,
+        resume_or_start=args.resume_or_start,
         amp=args.amp,
         options=config_options(args),
         launcher=args.launcher,

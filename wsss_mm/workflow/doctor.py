@@ -26,7 +26,8 @@ from wsss_mm.workflow.fixes import (
     fix_of_data,
     fix_of_weights,
 )
-from wsss_mm.workflow.launch import load_config, start_from
+from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.resume import check_start_weights
 
 SHOWN = 3
 
@@ -42,7 +43,7 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
     import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
     try:
-        start_from(cfg, resume=False)
+        check_start_weights(cfg)
     except InputError as error:
         report.wrong(str(error), fix_of_weights(str(error).partition(': ')[0]))
     check_seed_scores(cfg, path, report)

@@ -10,9 +10,9 @@ import torch
 import torch.distributed
 from mmengine.config import Config
 from mmengine.dist import init_dist
-from mmengine.runner import find_latest_checkpoint
 from mmengine.utils.dl_utils import set_multi_processing
 
+import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_files import find_config
 
@@ -38,10 +38,14 @@ def load_config(
             not fit it.
     """
     path = str(find_config(path))
+    if Path(path).suffix != '.py':
+        raise InputError(f'{path}: not a config; a config is a .py file')
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         raise InputError(f'{path}: no config that Python can read ({error})') from error
+    except InputError as error:  # of a file that it is based on
+        raise InputError(f'{path}: {error}') from error
     try:
         cfg.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, IndexError) as error:
@@ -54,44 +58,6 @@ def load_config(
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
-
-
-def start_from(cfg: Config, *, resume: bool) -> None:
-    """Settle what a training starts from.
-
-    A training that is resumed goes on from its own latest checkpoint; MMEngine would
-    take ``load_from`` for the training to go on with. Without a checkpoint it starts
-    anew.
-
-    Raises:
-        ValueError: If weights that the config starts from are missing.
-    """
-    latest = find_latest_checkpoint(cfg.work_dir) if resume else None
-    cfg.resume = latest is not None and Path(latest).is_file()
-    if cfg.resume:
-        cfg.load_from = None
-        return
-    init_cfg = cfg.model.get('backbone', {}).get('init_cfg') or {}
-    pretrained = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    for key, path in (
-        ('load_from', cfg.get('load_from')),
-        ('model.backbone.init_cfg.checkpoint', pretrained),
-    ):
-        if path and '://' not in path and not Path(path).is_file():
-            raise InputError(
-                f'{path}: no such file, but the training starts from its weights '
-                f'({key}); the comments of the config say where they come from. '
-                f'--cfg-options {key}=... names another file'
-            )
-
-
-def start_from_nothing(cfg: Config) -> None:
-    """Keep a test from loading what its config's training starts from.
-
-    MMEngine would load ``load_from`` over the weights that are to be tested.
-    """
-    cfg.load_from = None
-    cfg.resume = False
 
 
 def has_masks(cfg: Config, split: str) -> bool:

@@ -45,7 +45,7 @@ def train_stage(
         name,
         ('train.py', str(find_config(config)), '--work-dir', str(network)),
         options=options,
-        resume=('--resume',),
+        resume=('--resume-or-start',),
         settings=settings_of_config(config, options),
         inputs=tuple(inputs),
         outputs=(network,),

@@ -10,8 +10,9 @@ from mmengine.config import Config, ConfigDict
 
 from wsss_mm.apis.background_threshold import AUTO
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.config_files import shipped
 from wsss_mm.workflow.launch import has_masks, load_config
-from wsss_mm.workflow.metafile import Check, read_checks
+from wsss_mm.workflow.metafile import Check, check_trusted, read_checks
 from wsss_mm.workflow.stage import Stage, run_stage
 
 # Values are written with few digits; a tolerance of 0 means: the same digits.
@@ -71,6 +72,7 @@ def verify_check(
     folder: Path,
     *,
     options: Mapping[str, object],
+    configs: Path | None = None,
 ) -> list[Comparison]:
     """Evaluate what a check is about, and compare its figures.
 
@@ -78,10 +80,14 @@ def verify_check(
         check: What to evaluate.
         folder: Work folder of its model.
         options: Config values to override, as where the data are.
+        configs: A folder whose configs may be run, besides those that we ship.
 
     Raises:
-        InputError: If something is missing, or the evaluation gives no such figure.
+        InputError: If the config is in neither folder, something is missing, or the
+            evaluation gives no such figure.
     """
+    if Path(check.config).is_file():  # or it is found by name among ours, or not
+        check_trusted(check.config, [shipped('configs'), *filter(None, [configs])])
     source = folder / str(check.predictions or check.checkpoint)
     if not source.exists():
         raise InputError(
