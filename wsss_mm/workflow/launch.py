@@ -136,3 +136,8 @@ def prepare_launcher(cfg: Config, launcher: str, *, wait_seconds: int = 1800) ->
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     cfg.env_cfg.dist_cfg = dict(backend='gloo')
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def is_cam_network(cfg: Config) -> bool:
+    """Say whether a config is that of a CAM network, not of a segmenter."""
+    return 'normalization' in (cfg.model.get('test_cfg') or {})

@@ -45,6 +45,7 @@ class CAMEncoderDecoder(EncoderDecoder):
         train_cfg: Unused, as in MMSegmentation.
         test_cfg: See above; ``mode`` may only be 'whole'.
         data_preprocessor: Config of the data preprocessor.
+        pretrained: As in MMSegmentation, whose tools set it: weights of the backbone.
         init_cfg: MMEngine weight initialisation.
 
     Raises:
@@ -58,7 +59,7 @@ class CAMEncoderDecoder(EncoderDecoder):
 
     dataset_meta: dict | None = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (MMSegmentation has them)
         self,
         backbone: dict,
         decode_head: dict,
@@ -67,6 +68,7 @@ class CAMEncoderDecoder(EncoderDecoder):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
+        pretrained: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         if auxiliary_head is not None:
@@ -87,6 +89,7 @@ class CAMEncoderDecoder(EncoderDecoder):
             train_cfg=train_cfg,
             test_cfg=test_cfg,
             data_preprocessor=data_preprocessor,
+            pretrained=pretrained,
             init_cfg=init_cfg,
         )
         if not isinstance(self.decode_head, BaseCAMHead):
