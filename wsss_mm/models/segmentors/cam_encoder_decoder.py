@@ -202,5 +202,10 @@ class CAMEncoderDecoder(EncoderDecoder):
     ) -> None:
         """Write CAMs, masks and scores into samples, see :func:`write_predictions`."""
         write_predictions(
-            data_samples, raws, views, tag_scores=tag_scores, test_cfg=self.test_cfg
+            data_samples,
+            raws,
+            views,
+            tag_scores=tag_scores,
+            normalization=self.test_cfg['normalization'],
+            threshold=self.test_cfg['background_threshold'],
         )

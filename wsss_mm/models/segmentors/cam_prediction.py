@@ -149,7 +149,8 @@ def write_predictions(
     views: Sequence[ViewCAM],
     *,
     tag_scores: Sequence[Tensor],
-    test_cfg: dict,
+    normalization: str,
+    threshold: float,
 ) -> None:
     """Normalise, decide, and put CAMs, masks and scores into the samples.
 
@@ -158,14 +159,14 @@ def write_predictions(
         raws: Per image the raw maps of its classes, shape (n, H, W).
         views: Per image one of its views.
         tag_scores: Per image the probability of each class, shape (C,).
-        test_cfg: Holds ``normalization`` and ``background_threshold``.
+        normalization: ``'min_max'`` or ``'max'``.
+        threshold: Constant score of the background, not negative.
 
     Raises:
         InputError: If there is no such normalisation, the threshold is negative, or a
             CAM is not finite.
     """
-    cams = [normalise(test_cfg['normalization'], raw) for raw in raws]
-    threshold = test_cfg['background_threshold']
+    cams = [normalise(normalization, raw) for raw in raws]
     if not threshold >= 0:
         raise InputError(
             f'the background threshold must be a number >= 0, got {threshold}'

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsss_mm.apis.refine import mask_folder
+from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.config_files import find_config
 from wsss_mm.workflow.stage import Stage, run_stage
 
 # What the segmenter learns from is called the pseudo mask, whichever chain made it.
@@ -24,6 +26,11 @@ class Method:
     title: str
     config: str
     walks: bool = True
+
+    @property
+    def file(self) -> str:
+        """The config's path, from any folder."""
+        return str(find_config(self.config))
 
     def chains(self, *, crf: bool) -> dict[str, str]:
         """Name the stage that each chain of refiners makes; the last is trained on."""
@@ -72,16 +79,18 @@ class Demo:
         """The generated dataset."""
         return self.folder / 'synth_voc'
 
-    def run(self, name: str, *command: str, resume: bool = False) -> None:
+    def run(self, name: str, *command: str) -> None:
         """Run one stage, unless it is done."""
-        stage = Stage(name, command, resume=('--resume',) if resume else ())
-        seconds = run_stage(stage, self.folder / 'stages')
-        print(f'{name}: {seconds:.0f} s', flush=True)
+        seconds = run_stage(Stage(name, command), self.folder / 'stages')
+        LOGGER.info(f'{name}: {seconds:.0f} s')
 
-    def options(self, *more: str, loaders: tuple[str, ...] = ('train', 'test')) -> list:
+    def options(
+        self, *more: str, loaders: tuple[str, ...] = ('train', 'test')
+    ) -> list[str]:
         """Make the ``--cfg-options`` that put a config onto this demo's data."""
         roots = [
-            f'{loader}_dataloader.dataset.data_root={self.data}' for loader in loaders
+            f'{loader}_dataloader.dataset.data_root={self.data}'
+            for loader in ('train', 'test')
         ]
         return ['--cfg-options', *roots, f'randomness.seed={self.seed}', *more]
 
@@ -90,7 +99,8 @@ class Demo:
         quick = ('val_dataloader=None', 'val_cfg=None', 'val_evaluator=None')
         options = self.options(*quick, *more)
         out = str(self.folder / name)
-        self.run(f'train_{name}', 'train.py', config, '--work-dir', out, *options)
+        command = ('train.py', str(find_config(config)), '--work-dir', out)
+        self.run(f'train_{name}', *command, *options)
 
     @property
     def pretrained(self) -> str:
@@ -105,7 +115,13 @@ class Demo:
         kind = '_'.join(word.strip('-') for word in more[:2] if 'workers' not in word)
         self.run(
             '_'.join(filter(None, ['gen_pseudo', name, split.stem, kind])),
-            *('gen_pseudo.py', config, network, '--work-dir', network),
+            *(
+                'gen_pseudo.py',
+                str(find_config(config)),
+                network,
+                '--work-dir',
+                network,
+            ),
             *('--split', str(split.resolve()), '--out', str(out), '--workers', '0'),
             *more,
             *self.options(),
@@ -134,7 +150,8 @@ class Demo:
         out = self.folder / name
         self.run(
             f'test_{name}',
-            *('test.py', config, str(out), '--work-dir', str(out), '--tta'),
+            *('test.py', str(find_config(config)), str(out)),
+            *('--work-dir', str(out), '--tta'),
             *('--out', str(out), *self.options()),
             f'test_evaluator.output_json={self.folder / f"{name}.json"}',
         )
