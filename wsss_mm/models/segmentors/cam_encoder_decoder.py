@@ -60,7 +60,7 @@ class CAMEncoderDecoder(EncoderDecoder):
 
     dataset_meta: dict | None = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # MMSegmentation sets all of them
         self,
         backbone: dict,
         decode_head: dict,
