@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from PIL import Image
+from PIL import Image, ImageEnhance
+from torchvision.transforms import ColorJitter
 
 from wsss_mm.datasets.transforms import (
     ColorJitterPIL,
@@ -12,7 +13,7 @@ from wsss_mm.datasets.transforms import (
     RandomCropPad,
     RandomResizeLong,
 )
-from wsss_mm.datasets.transforms.colour import IMAGENET_MEAN, IMAGENET_STD, shift_hue
+from wsss_mm.datasets.transforms.colour import IMAGENET_MEAN, IMAGENET_STD
 from wsss_mm.datasets.transforms.loading import map_labels
 from wsss_mm.registry import TRANSFORMS
 
@@ -158,14 +159,34 @@ def test_the_range_of_brightness():
     assert 125 < max(values) <= 130
 
 
-def test_hue_turns_and_wraps():
-    red = Image.new('RGB', (1, 1), (255, 0, 0))
-    third = np.array(shift_hue(red, 1 / 3))[0, 0]
-    assert third[1] > 250
-    assert third[0] < 10
-    np.testing.assert_array_equal(
-        np.array(shift_hue(red, -0.1)), np.array(shift_hue(red, 231 / 255))
-    )
+def enhanced(image, draws):
+    """What Pillow makes of an image: every factor in the order drawn."""
+    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    for number, factor in draws:
+        if number < 3:
+            image = kinds[number](image).enhance(factor)
+            continue
+        hue, saturation, value = image.convert('HSV').split()
+        turned = (np.array(hue, dtype=np.int64) + int(factor * 255)) % 256
+        hue = Image.fromarray(turned.astype(np.uint8))
+        image = Image.merge('HSV', (hue, saturation, value)).convert('RGB')
+    return np.array(image)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_jitter_is_pillow_s_and_that_of_torchvision(image, seed, monkeypatch):
+    np.random.seed(seed)  # noqa: NPY002
+    order = [int(i) for i in np.random.permutation(4)]  # noqa: NPY002
+    ranges = [(0.7, 1.3)] * 3 + [(-0.1, 0.1)]
+    draws = [(i, np.random.uniform(*ranges[i])) for i in order]  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    found = ColorJitterPIL()(results_of(image))['img']
+    np.testing.assert_array_equal(found, enhanced(Image.fromarray(image), draws))
+    factors = dict(draws)
+    drawn = (torch.tensor(order), *(factors[i] for i in range(4)))
+    monkeypatch.setattr(ColorJitter, 'get_params', lambda *_: drawn)
+    reference = ColorJitter(0.3, 0.3, 0.3, 0.1)(Image.fromarray(image))
+    np.testing.assert_array_equal(found, np.array(reference))
 
 
 def test_labels_are_mapped_at_once_not_one_after_the_other():
