@@ -18,6 +18,7 @@ from wsss_mm.datasets.transforms import (
     PILResize,
     RandomCropPad,
     RandomHSVShift,
+    RandomRescale,
     RandomResizeLong,
     SeedFromScores,
 )
@@ -36,6 +37,7 @@ __all__ = [
     'PackWSSSInputs',
     'RandomCropPad',
     'RandomHSVShift',
+    'RandomRescale',
     'RandomResizeLong',
     'SeedFromScores',
     'SynthVOCDataset',

@@ -5,6 +5,7 @@ from wsss_mm.datasets.transforms.formatting import PackWSSSInputs
 from wsss_mm.datasets.transforms.geometry import (
     PILResize,
     RandomCropPad,
+    RandomRescale,
     RandomResizeLong,
 )
 from wsss_mm.datasets.transforms.hsv import RandomHSVShift
@@ -28,6 +29,7 @@ __all__ = [
     'PackWSSSInputs',
     'RandomCropPad',
     'RandomHSVShift',
+    'RandomRescale',
     'RandomResizeLong',
     'SeedFromScores',
     'ThinSeed',
