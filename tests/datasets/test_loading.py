@@ -98,6 +98,11 @@ def test_other_arrays_are_refused(image):
         BGRToRGB()(dict(img=image))
 
 
+def test_the_loader_of_older_configs_is_refused():
+    with pytest.raises(InputError, match=r"replace it by .*'pillow'\) and .*BGRToRGB"):
+        Compose([dict(type='LoadRGBImage')])
+
+
 @pytest.fixture
 def dataset(picture, tmp_path):
     """A dataset of one image, `images/a.png`."""

@@ -12,7 +12,6 @@ from wsss_mm.datasets.transforms.hsv import RandomHSVShift
 from wsss_mm.datasets.transforms.loading import (
     BGRToRGB,
     LoadEvaluationMask,
-    LoadRGBImage,
     LoadTrainingMask,
 )
 from wsss_mm.datasets.transforms.seeds import LoadSeedScores, SeedFromScores, ThinSeed
@@ -21,7 +20,6 @@ __all__ = [
     'BGRToRGB',
     'ColorJitterPIL',
     'LoadEvaluationMask',
-    'LoadRGBImage',
     'LoadSeedScores',
     'LoadTrainingMask',
     'NormalizeFloat',
