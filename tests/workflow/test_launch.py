@@ -7,15 +7,12 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from wsss_mm.registry import MODELS
 from wsss_mm.workflow import launch
 from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     has_masks,
     load_config,
     prepare_launcher,
-    start_from,
-    start_from_nothing,
 )
 
 
@@ -91,63 +88,6 @@ class TestWithoutMasks:
         runner.train()
         assert runner.iter == 2
         assert list(runner.test()) == ['tag_mAP']
-
-
-class TestStart:
-    """A config that starts from other weights: ``load_from``."""
-
-    @pytest.fixture
-    def started(self, cam_config, tmp_path):
-        cam_config.load_from = str(tmp_path / 'other.pth')
-        cam_config.resume = False
-        return cam_config
-
-    def test_a_new_training_starts_from_them(self, started, tmp_path):
-        (tmp_path / 'other.pth').touch()
-        start_from(started, resume=False)
-        assert started.load_from == str(tmp_path / 'other.pth')
-        assert not started.resume
-
-    def test_a_resumed_training_does_not(self, started, tmp_path):
-        work = Path(started.work_dir)
-        work.mkdir()
-        (work / 'iter_1.pth').touch()
-        (work / 'last_checkpoint').write_text(str(work / 'iter_1.pth'))
-        start_from(started, resume=True)
-        assert started.load_from is None
-        assert started.resume is True
-
-    @pytest.mark.parametrize('gone', [False, True])
-    def test_cut_off_before_its_first_checkpoint_it_starts_anew(
-        self, started, tmp_path, gone
-    ):
-        (tmp_path / 'other.pth').touch()
-        if gone:
-            Path(started.work_dir).mkdir()
-            (Path(started.work_dir) / 'last_checkpoint').write_text('gone.pth')
-        start_from(started, resume=True)
-        assert started.load_from == str(tmp_path / 'other.pth')
-        assert started.resume is False
-
-    def test_missing_weights_are_named(self, started):
-        with pytest.raises(ValueError, match=r'other\.pth: no such .*\(load_from\)'):
-            start_from(started, resume=False)
-        started.load_from = None
-        started.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='w.pth')
-        with pytest.raises(ValueError, match=r'w\.pth: no such .*init_cfg\.checkpoint'):
-            start_from(started, resume=False)
-        started.model.backbone.init_cfg.checkpoint = 'torchvision://resnet50'
-        start_from(started, resume=False)
-
-    def test_a_test_never_loads_them(self, started):
-        """MMEngine loads load_from right before testing, over the weights tested."""
-        torch.save(MODELS.build(started.model).state_dict(), started.load_from)
-        start_from_nothing(started)
-        runner = Runner.from_cfg(started)
-        before = {k: v.clone() for k, v in runner.model.state_dict().items()}
-        runner.test()
-        after = runner.model.state_dict()
-        assert all(torch.equal(after[k], v) for k, v in before.items())
 
 
 class TestLauncher:

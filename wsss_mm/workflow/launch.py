@@ -1,86 +1,63 @@
 """What the command-line tools share to run a config: options, splits, launchers."""
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
 from mmengine.config import Config
 from mmengine.dist import init_dist
-from mmengine.runner import find_latest_checkpoint
 from mmengine.utils.dl_utils import set_multi_processing
 
+import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.config_files import find_config
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
 
 def load_config(
-    path: str, options: dict | None = None, *, work_dir: str | None = None
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    work_dir: str | Path | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options`` and settle the work folder.
+
+    Args:
+        path: Of a file, or the name of a config that we ship.
+        options: Values to override, by dotted key.
+        work_dir: Folder of the run; ``work_dirs/<config>`` if neither this nor the
+            config has one.
 
     Raises:
         ValueError: If the file does not exist or is no config, or an option does
             not fit it.
     """
-    if not Path(path).is_file():
-        raise InputError(f'{path}: no such config file; see configs/ for those we ship')
+    path = str(find_config(path))
+    if Path(path).suffix != '.py':
+        raise InputError(f'{path}: not a config; a config is a .py file')
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         raise InputError(f'{path}: no config that Python can read ({error})') from error
+    except InputError as error:  # of a file that it is based on
+        raise InputError(f'{path}: {error}') from error
     try:
-        cfg.merge_from_dict(options or {})
+        cfg.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, IndexError) as error:
         raise InputError(
             f'{path}: an option does not fit it ({error}); entries of a list go by '
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
     if work_dir is not None:
-        cfg.work_dir = work_dir
+        cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
-
-
-def start_from(cfg: Config, *, resume: bool) -> None:
-    """Settle what a training starts from.
-
-    A training that is resumed goes on from its own latest checkpoint; MMEngine would
-    take ``load_from`` for the training to go on with. Without a checkpoint it starts
-    anew.
-
-    Raises:
-        ValueError: If weights that the config starts from are missing.
-    """
-    latest = find_latest_checkpoint(cfg.work_dir) if resume else None
-    cfg.resume = latest is not None and Path(latest).is_file()
-    if cfg.resume:
-        cfg.load_from = None
-        return
-    init_cfg = cfg.model.get('backbone', {}).get('init_cfg') or {}
-    pretrained = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    for key, path in (
-        ('load_from', cfg.get('load_from')),
-        ('model.backbone.init_cfg.checkpoint', pretrained),
-    ):
-        if path and '://' not in path and not Path(path).is_file():
-            raise InputError(
-                f'{path}: no such file, but the training starts from its weights '
-                f'({key}); the comments of the config say where they come from. '
-                f'--cfg-options {key}=... names another file'
-            )
-
-
-def start_from_nothing(cfg: Config) -> None:
-    """Keep a test from loading what its config's training starts from.
-
-    MMEngine would load ``load_from`` over the weights that are to be tested.
-    """
-    cfg.load_from = None
-    cfg.resume = False
 
 
 def has_masks(cfg: Config, split: str) -> bool:
