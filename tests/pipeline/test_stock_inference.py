@@ -114,17 +114,21 @@ def test_all_ways_give_one_mask(trained, pictures):
 def test_a_test_with_several_scales_leaves_the_config(root, trained, pictures):
     config, checkpoint = trained
     before = config.read_text()
-    command = [sys.executable, 'tools/test.py', str(config), str(checkpoint), '--tta']
-    done = subprocess.run(
-        [*command, '--work-dir', str(config.parent)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert config.read_text() == before
-    dumped = Config.fromfile(config.with_name(f'{config.stem}_tta.py'))
-    assert dumped.model.module == Config.fromfile(config).model
+    commands = {'tta': ['tools/test.py', '--tta']}
+    if config.stem.startswith('cam'):
+        commands['tta_cams'] = ['tools/gen_pseudo.py', '--out', str(config.parent)]
+    for suffix, (tool, *options) in commands.items():
+        files = [tool, str(config), str(checkpoint)]
+        done = subprocess.run(
+            [sys.executable, *files, *options, '--work-dir', str(config.parent)],
+            cwd=root,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert config.read_text() == before
+        dumped = Config.fromfile(config.with_name(f'{config.stem}_{suffix}.py'))
+        assert dumped.model.module == Config.fromfile(config).model
     check_masks(config, checkpoint, pictures)
 
 

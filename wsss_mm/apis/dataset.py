@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
 from wsss_mm.registry import DATASETS
+from wsss_mm.workflow.launch import renamed, with_tta
 
 
 def register_components(cfg: Config) -> None:
@@ -33,18 +34,16 @@ def for_pseudo_labels(
         single_scale: Whether to predict one scale without its mirror.
 
     Returns:
-        The changed copy. No mask is read through it.
+        The changed copy, its file `renamed`. No mask is read through it.
     """
-    cfg = cfg.copy()
+    cfg = renamed(cfg if single_scale else with_tta(cfg), 'cams')
     data = cfg.test_dataloader.dataset
     # Without a list the images are those of the tag file.
     data.ann_file = str(split or cfg.train_dataloader.dataset.get('ann_file', ''))
     data.data_prefix.seg_map_path = None
     if threshold is not None:
-        cfg.model.test_cfg.background_threshold = threshold
-    if not single_scale:
-        data.pipeline = cfg.tta_pipeline
-        cfg.model = dict(cfg.tta_model, module=cfg.model)
+        network = cfg.model if single_scale else cfg.model.module
+        network.test_cfg.background_threshold = threshold
     cfg.test_evaluator = dict(type='Evaluator', metrics=[])
     # Where no bar is shown, the log gives the time left.
     cfg.default_hooks.logger.interval = 1000 if sys.stdout.isatty() else 50

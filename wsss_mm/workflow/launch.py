@@ -70,24 +70,32 @@ def has_masks(cfg: Config, split: str) -> bool:
 
 
 def with_tta(cfg: Config) -> Config:
-    """Return a config that tests several scales and mirrors.
-
-    It goes by another file name: MMEngine writes the config of every run into the work
-    folder, and the one that training left there must stay loadable by itself.
+    """Return a config that tests several scales and mirrors, `renamed`.
 
     Raises:
         ValueError: If the config has no views for tests.
     """
     if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
         raise InputError(
-            f'{cfg.filename}: no tta_pipeline and tta_model; test without --tta'
+            f'{cfg.filename}: no tta_pipeline and tta_model; predict a single scale'
         )
-    fields = cfg.to_dict()
-    fields['test_dataloader']['dataset']['pipeline'] = fields['tta_pipeline']
-    fields['model'] = dict(fields['tta_model'], module=fields['model'])
-    path = Path(cfg.filename)
-    renamed = path.with_name(f'{path.stem}_tta{path.suffix}')
-    return Config(fields, cfg_text=cfg.text, filename=str(renamed))
+    cfg = renamed(cfg, 'tta')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+    return cfg
+
+
+def renamed(cfg: Config, suffix: str) -> Config:
+    """Return a copy of a config as if its file were called `<name>_<suffix>.py`.
+
+    MMEngine writes the config of every run into the work folder under the name of its
+    file. What training left there must stay: `mmseg.apis.init_model` reads it.
+    """
+    name = None
+    if cfg.filename is not None:
+        path = Path(cfg.filename)
+        name = str(path.with_name(f'{path.stem}_{suffix}{path.suffix}'))
+    return Config(cfg.to_dict(), cfg_text=cfg.text, filename=name)
 
 
 def drop_metrics_of_masks(cfg: Config) -> None:
