@@ -1,11 +1,11 @@
-"""CAM files, pseudo masks and refined masks: `wsss cams` and `wsss refine` in one."""
+"""Write CAM files and pseudo masks: `wsss cams` under its old name."""
 
 import sys
 from functools import partial
 
 from wsss_mm.cli.main import run_command
 
-main = partial(run_command, 'gen_pseudo')
+main = partial(run_command, 'cams')
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -135,12 +135,16 @@ def prepare_launcher(cfg: Config, launcher: str, *, wait_seconds: int = 1800) ->
     if launcher == 'none':
         return
     settings = dict(timeout=wait_seconds) | (cfg.env_cfg.get('dist_cfg') or {})
+    # One verb may follow another in the same processes.
+    joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     if launcher != 'pytorch' or torch.cuda.is_available():
         set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
-        init_dist(launcher, **settings)
+        if not joined:
+            init_dist(launcher, **settings)
         return
-    timeout = timedelta(seconds=settings['timeout'])
-    torch.distributed.init_process_group('gloo', timeout=timeout)
+    if not joined:
+        timeout = timedelta(seconds=settings['timeout'])
+        torch.distributed.init_process_group('gloo', timeout=timeout)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     cfg.env_cfg.dist_cfg = dict(backend='gloo')
     os.environ.setdefault('OMP_NUM_THREADS', '1')
