@@ -5,17 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.utils import import_modules_from_strings
 
 from wsss_mm.registry import DATASETS
-from wsss_mm.workflow.launch import renamed, with_tta
-
-
-def register_components(cfg: Config) -> None:
-    """Import what a config needs and make its registries the current ones."""
-    import_modules_from_strings(**cfg.custom_imports)
-    init_default_scope(cfg.default_scope)
+from wsss_mm.workflow.launch import register_components, renamed, with_tta
 
 
 def for_pseudo_labels(

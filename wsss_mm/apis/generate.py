@@ -14,7 +14,6 @@ from wsss_mm.apis.dataset import (
     build_dataset,
     for_pseudo_labels,
     names_of,
-    register_components,
 )
 from wsss_mm.apis.refine import seed_jobs
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
@@ -27,7 +26,7 @@ from wsss_mm.workflow.kept_files import (
     remaining,
     settings_of,
 )
-from wsss_mm.workflow.launch import load_config, prepare_launcher
+from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.processes import share, workers_here
 from wsss_mm.workflow.resume import start_from_nothing
 from wsss_mm.workflow.weights import load_weights

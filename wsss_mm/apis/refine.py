@@ -18,7 +18,7 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar, import_modules_from_strings
 
-from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.score_file import save_scores
@@ -26,27 +26,12 @@ from wsss_mm.refinement import AffinityMap, Seed, SeedFiles, seed_mask
 from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.folders import chain_name, mask_folder, score_folder
 from wsss_mm.workflow.weights import load_weights
 
-SEED_FOLDER = 'seed_scores'
 IGNORED = np.uint8(255)
 LINES_EVERY = 50
 Job = tuple[str, Callable[[], Seed]]
-
-
-def chain_name(name: str) -> str:
-    """Write a chain as config keys and folders do: ``rw+crf`` is ``rw_crf``."""
-    return name.replace('+', '_')
-
-
-def mask_folder(chain: str) -> str:
-    """Name the folder of the masks that a chain makes."""
-    return MASK_FOLDER if chain == 'none' else f'{MASK_FOLDER}_{chain_name(chain)}'
-
-
-def score_folder(chain: str) -> str:
-    """Name the folder of the refined scores that a chain makes."""
-    return f'{CAM_FOLDER}_{chain_name(chain)}'
 
 
 def chain_steps(cfg: Config, chain: str) -> list[dict[str, Any]]:
