@@ -31,7 +31,8 @@ class FolderNamesDataset(ImageLabelDataset):
         tags = set(name.parts[:1]) if len(name.parts) > 1 else set()
         if not tags <= set(self.foreground):
             raise InputError(
-                f'{path}: its folder is none of the classes {", ".join(self.foreground)}'
+                f'{path}: its folder is not one of the classes '
+                f'{", ".join(self.foreground)}'
             )
         return dict(
             img_path=str(path),

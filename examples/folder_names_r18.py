@@ -8,6 +8,7 @@ shelf = dict(
     metainfo=dict(classes=('background', 'bottle', 'box', 'tin')),
     _delete_=True,
 )
+load_from = None  # or a file of weights to start from
 model = dict(decode_head=dict(num_classes=4))
 train_dataloader = dict(dataset=dict(**shelf, pipeline=_base_.train_pipeline))
 val_dataloader = dict(dataset=dict(**shelf, pipeline=_base_.test_pipeline))

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from soft_max_cam import soft_max_pool
 
 from wsss_mm.models.testing import check_head
@@ -26,4 +27,5 @@ def test_a_sharpness_of_zero_is_refused():
 
 
 def test_the_head_keeps_the_contract():
+    init_default_scope('mmseg')
     check_head(dict(decode_head=dict(type='SoftMaxCAMHead', in_channels=32)))

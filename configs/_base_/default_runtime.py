@@ -19,7 +19,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='AtomicCheckpointHook',
         by_epoch=False,
         interval=2000,
         max_keep_ckpts=1,
@@ -28,6 +28,9 @@ default_hooks = dict(
         published_keys=['meta', 'state_dict'],
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # Weights of which less than this share fits are refused; see the hook.
+    weights_fit=dict(type='WeightsFitHook', least_share=0.9),
+    finite=dict(type='FiniteTrainingHook'),
     visualization=dict(type='SegVisualizationHook'),
 )
 vis_backends = [dict(type='LocalVisBackend')]

@@ -1,7 +1,7 @@
-# Steps, and the chains that name them, `--refine NAME` of tools/gen_pseudo.py. A step is
-# looked up when its chain runs, so `--cfg-options walk.beta=16` changes every chain with
-# a `walk`. All begin with the background's score: one minus the strongest class, to the
-# power alpha. An alpha that acts like the threshold t on a single class is
+# Steps, and the chains that name them, `--refine NAME` of tools/gen_pseudo.py. A step
+# is looked up when its chain runs, so `--cfg-options walk.beta=16` changes every chain
+# with a `walk`. All begin with the background's score: one minus the strongest class,
+# to the power alpha. An alpha that acts like the threshold t on a single class is
 # ln t / ln(1 - t): 4.3 for 0.26.
 # SEAM's constants; refinement_psa.py has AffinityNet's.
 background = dict(type='PowerBackground', alpha=6)

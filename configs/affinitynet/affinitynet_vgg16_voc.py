@@ -14,7 +14,17 @@ train_pipeline = [
     {{_base_.steps.flip}},
     {{_base_.steps.jitter}},
     {{_base_.steps.normalize}},
-    dict(type='RandomCropPad', crop_size={{_base_.crop_size}}),
+    # The padding is the mean colour of this network (R, G, B), which the preprocessor
+    # turns into 0.
+    dict(
+        type='RandomCropPad',
+        crop_size={{_base_.crop_size}},
+        img_pad=[
+            (122.675 - 123.675) / 58.395,
+            (116.669 - 116.28) / 57.12,
+            (104.008 - 103.53) / 57.375,
+        ],
+    ),
     {{_base_.steps.pack}},
 ]
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))

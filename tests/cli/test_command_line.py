@@ -2,40 +2,7 @@ import argparse
 
 import pytest
 
-from wsss_mm.cli.command_line import OptionsAction, parse_options, readable_errors
-from wsss_mm.utils.errors import InputError
-
-
-class TestErrors:
-    @pytest.mark.parametrize('kind', [InputError, FileNotFoundError])
-    def test_bad_input_ends_with_a_line_and_status_2(self, capsys, kind):
-        with pytest.raises(SystemExit) as exit_info, readable_errors():
-            raise kind('a.csv: no such class')
-        assert exit_info.value.code == 2
-        captured = capsys.readouterr()
-        assert captured.err == 'error: a.csv: no such class\n'
-        assert captured.out == ''
-
-    def test_the_traceback_of_a_worker_is_cut(self, capsys):
-        text = (
-            'Caught InputError in DataLoader worker process 0.\n'
-            'Original Traceback (most recent call last):\n  File "x.py", line 1\n'
-            'wsss_mm.utils.errors.InputError: a.jpg: truncated\n'
-        )
-        with pytest.raises(SystemExit), readable_errors():
-            raise InputError(text)
-        assert capsys.readouterr().err == 'error: a.jpg: truncated\n'
-
-    def test_our_own_mistakes_stay_visible(self):
-        with pytest.raises(TypeError), readable_errors():
-            raise TypeError('a bug')
-        with pytest.raises(ValueError, match='a bug'), readable_errors():
-            raise ValueError('a bug')
-
-    def test_the_debug_switch_shows_everything(self, monkeypatch):
-        monkeypatch.setenv('WSSS_DEBUG', '1')
-        with pytest.raises(InputError, match='no such class'), readable_errors():
-            raise InputError('no such class')
+from wsss_mm.cli.command_line import OptionsAction, parse_options
 
 
 class TestOptions:

@@ -305,6 +305,11 @@ class TestRefusals:
         with pytest.raises(InputError, match='auxiliary_head: a CAM network has one'):
             build_model('cam', auxiliary_head=head)
 
+    def test_weights_that_mmsegmentation_would_load(self, build_model):
+        build_model('cam', pretrained=None)
+        with pytest.raises(InputError, match=r"pretrained='a\.pth': give backbone"):
+            build_model('cam', pretrained='a.pth')
+
     @pytest.mark.parametrize('mode', ['slide', 'whloe'])
     def test_sliding_windows(self, build_model, mode):
         cfg = dict(normalization='max', background_threshold=0.2, mode=mode)

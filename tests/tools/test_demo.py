@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wsss_mm.workflow import demo, demo_report, demo_stages
-from wsss_mm.workflow.stage import affinity_config, segmenter_config
+from wsss_mm.workflow.method import affinity_config, segmenter_config
 
 
 def test_every_method_has_all_its_configs(root):
@@ -88,7 +88,7 @@ def lanes(root, tmp_path, monkeypatch):
     monkeypatch.setattr(demo.Demo, 'pretrained', 'tags.pth')
 
     def run_lanes(methods, stage):
-        monkeypatch.setattr(demo.Demo, 'run', lambda self, name, *command: stage(name))
+        monkeypatch.setattr(demo.Demo, 'run', lambda self, one: stage(one.name))
         demo.run_lanes(demo.Demo(tmp_path, methods, 0))
 
     return run_lanes

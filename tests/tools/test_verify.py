@@ -71,12 +71,14 @@ def config(tmp_path):
 def verify(tool, config, tmp_path, capsys):
     """State something and verify it; give the exit status and what was printed."""
 
-    def verify(*entries, options=(), **more):
+    def verify(*entries, options=(), trusted=True, **more):
         results = [dict(Task='test', Verify=entry) for entry in entries]
         model = dict(Name='net', Config=str(config), Metadata=METADATA, Results=results)
         path = tmp_path / 'metafile.yml'
         path.write_text(yaml.safe_dump(dict(Models=[dict(model, **more)])))
-        status = tool.main([str(path), '--work-dir', str(tmp_path / 'run'), *options])
+        own = ['--configs', str(tmp_path)] if trusted else []
+        given = ['--work-dir', str(tmp_path / 'run'), *own, *options]
+        status = tool.main([str(path), *given])
         return status, capsys.readouterr().out
 
     return verify
@@ -167,12 +169,11 @@ def test_a_name_must_be_in_the_file_and_state_something(verify, capsys):
 
 def test_a_checkpoint_is_tested_by_the_test_tool(verify, config, monkeypatch):
     """The command is put together right; tools/test.py has its own tests."""
-    commands = []
+    stages = []
 
     def run(stage, folder):
-        commands.append(stage.command)
-        (written,) = (part for part in stage.command if 'output_json=' in part)
-        with open(written.partition('=')[2], 'w') as file:
+        stages.append(stage)
+        with open(stage.options['test_evaluator.output_json'], 'w') as file:
             json.dump({'mIoU': 41.04, 'images': 1}, file)
 
     monkeypatch.setattr(workflow, 'run_stage', run)
@@ -181,15 +182,15 @@ def test_a_checkpoint_is_tested_by_the_test_tool(verify, config, monkeypatch):
     option = 'val_dataloader.dataset.data_root=elsewhere'
     status, text = verify(dict(stated, TTA=True), options=('--cfg-options', option))
     assert status == 0, text
-    (command,) = commands
+    (stage,) = stages
+    command = stage.command
     assert command[0] == 'test.py'
     assert command[1] == str(config)
     assert command[2].endswith('run/net')
     assert '--tta' in command
-    assert option in command
-    assert command[-1].startswith('test_evaluator.output_json=')
+    assert stage.options['val_dataloader.dataset.data_root'] == 'elsewhere'
     assert verify(dict(stated, Tolerance=0.03))[0] == 1
-    assert '--tta' not in commands[-1]
+    assert '--tta' not in stages[-1].command
 
 
 def test_what_a_failed_evaluation_said_is_shown(verify, config, monkeypatch, capsys):
@@ -202,3 +203,12 @@ def test_what_a_failed_evaluation_said_is_shown(verify, config, monkeypatch, cap
         verify(dict(Checkpoint='net', Values={'mIoU': 41}, Tolerance=0.05))
     assert stop.value.code == 2
     assert 'it broke' in capsys.readouterr().err
+
+
+def test_a_config_of_strangers_is_not_run(verify, config, capsys):
+    ran = config.with_name('ran')
+    config.write_text(f'open({str(ran)!r}, "w")\n' + config.read_text())
+    with pytest.raises(SystemExit):
+        verify(entry(Threshold=0.5), trusted=False)
+    assert f'--configs {config.parent}' in capsys.readouterr().err
+    assert not ran.exists()

@@ -143,7 +143,7 @@ def test_a_script_without_a_guard_is_pointed_out(tmp_path):
         script(tmp_path, ''), capture_output=True, text=True, timeout=60
     )
     assert done.returncode != 0
-    assert "must do so under `if __name__ == '__main__':`" in done.stderr
+    assert 'under `if __name__ == "__main__":`' in done.stderr
 
 
 def test_partial_functions_and_bad_numbers():

@@ -7,15 +7,15 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow import launch
 from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     has_masks,
     load_config,
     prepare_launcher,
-    start_from,
-    start_from_nothing,
+    renamed,
+    with_tta,
 )
 
 
@@ -36,7 +36,7 @@ class TestConfig:
         assert load_config(file, {'work_dir': 'a'}, work_dir='b').work_dir == 'b'
 
     def test_a_missing_config_is_named(self, tmp_path):
-        with pytest.raises(ValueError, match=r'nothing\.py: no such config .*configs/'):
+        with pytest.raises(ValueError, match=r'nothing\.py: no such config .*configs'):
             load_config(str(tmp_path / 'nothing.py'))
 
     def test_what_python_cannot_read(self, tmp_path):
@@ -93,63 +93,6 @@ class TestWithoutMasks:
         assert list(runner.test()) == ['tag_mAP']
 
 
-class TestStart:
-    """A config that starts from other weights: ``load_from``."""
-
-    @pytest.fixture
-    def started(self, cam_config, tmp_path):
-        cam_config.load_from = str(tmp_path / 'other.pth')
-        cam_config.resume = False
-        return cam_config
-
-    def test_a_new_training_starts_from_them(self, started, tmp_path):
-        (tmp_path / 'other.pth').touch()
-        start_from(started, resume=False)
-        assert started.load_from == str(tmp_path / 'other.pth')
-        assert not started.resume
-
-    def test_a_resumed_training_does_not(self, started, tmp_path):
-        work = Path(started.work_dir)
-        work.mkdir()
-        (work / 'iter_1.pth').touch()
-        (work / 'last_checkpoint').write_text(str(work / 'iter_1.pth'))
-        start_from(started, resume=True)
-        assert started.load_from is None
-        assert started.resume is True
-
-    @pytest.mark.parametrize('gone', [False, True])
-    def test_cut_off_before_its_first_checkpoint_it_starts_anew(
-        self, started, tmp_path, gone
-    ):
-        (tmp_path / 'other.pth').touch()
-        if gone:
-            Path(started.work_dir).mkdir()
-            (Path(started.work_dir) / 'last_checkpoint').write_text('gone.pth')
-        start_from(started, resume=True)
-        assert started.load_from == str(tmp_path / 'other.pth')
-        assert started.resume is False
-
-    def test_missing_weights_are_named(self, started):
-        with pytest.raises(ValueError, match=r'other\.pth: no such .*\(load_from\)'):
-            start_from(started, resume=False)
-        started.load_from = None
-        started.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='w.pth')
-        with pytest.raises(ValueError, match=r'w\.pth: no such .*init_cfg\.checkpoint'):
-            start_from(started, resume=False)
-        started.model.backbone.init_cfg.checkpoint = 'torchvision://resnet50'
-        start_from(started, resume=False)
-
-    def test_a_test_never_loads_them(self, started):
-        """MMEngine loads load_from right before testing, over the weights tested."""
-        torch.save(MODELS.build(started.model).state_dict(), started.load_from)
-        start_from_nothing(started)
-        runner = Runner.from_cfg(started)
-        before = {k: v.clone() for k, v in runner.model.state_dict().items()}
-        runner.test()
-        after = runner.model.state_dict()
-        assert all(torch.equal(after[k], v) for k, v in before.items())
-
-
 class TestLauncher:
     @pytest.fixture
     def cfg(self):
@@ -199,3 +142,23 @@ class TestLauncher:
         assert (backend, settings) == ('gloo', dict(timeout=timedelta(minutes=30)))
         assert cfg.env_cfg.dist_cfg.backend == 'gloo'
         assert cfg.model_wrapper_cfg.device_ids is None
+
+
+def test_a_config_for_several_scales_is_a_copy_of_another_name(cam_config):
+    before = cam_config.to_dict()
+    found = with_tta(cam_config)
+    assert cam_config.to_dict() == before
+    assert Path(found.filename).name == 'cam_r18_synth_tta.py'
+    assert found.model == dict(cam_config.tta_model, module=cam_config.model)
+    assert found.test_dataloader.dataset.pipeline == cam_config.tta_pipeline
+    assert found.work_dir == cam_config.work_dir
+    assert Path(renamed(found, 'cams').filename).name == 'cam_r18_synth_tta_cams.py'
+    assert renamed(Config(dict(a=1)), 'cams').filename is None
+
+
+@pytest.mark.parametrize('key', ['tta_pipeline', 'tta_model'])
+def test_several_scales_need_views(cam_config, key):
+    fields = cam_config.to_dict()
+    del fields[key]
+    with pytest.raises(InputError, match='predict a single scale'):
+        with_tta(Config(fields))

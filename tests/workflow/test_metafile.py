@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from wsss_mm.workflow.launch import load_config
-from wsss_mm.workflow.metafile import PROVENANCE, read_checks
+from wsss_mm.workflow.metafile import PROVENANCE, check_trusted, read_checks
 
 METADATA = dict(Recipe='as it is', Seed=0, Hardware='a desk', Commit='abc')
 MODEL = dict(
@@ -155,3 +155,19 @@ def test_figures_of_papers_and_of_others_are_numbers(root):
                 assert values
                 for value in values:
                     assert isinstance(value, (int, float)), (model['Name'], figures)
+
+
+def test_configs_of_trusted_folders_alone(tmp_path, monkeypatch):
+    ours, others = tmp_path / 'configs', tmp_path / 'configs_of_others'
+    for folder in (ours, others):
+        folder.mkdir()
+        (folder / 'a.py').touch()
+    (ours / 'link.py').symlink_to(others / 'a.py')
+    monkeypatch.chdir(tmp_path)
+    for path in (ours / 'a.py', 'configs/a.py', 'configs_of_others/../configs/a.py'):
+        check_trusted(path, [ours])
+    refused = (others / 'a.py', ours / 'link.py', 'configs/../configs_of_others/a.py')
+    for path in refused:
+        with pytest.raises(ValueError, match=r'a\.py|link\.py'):
+            check_trusted(path, [ours])
+        check_trusted(path, [ours, others])

@@ -5,7 +5,7 @@ import os
 import torch
 from mmengine.runner import Runner
 
-from wsss_mm.workflow.weights import latest_weights, read_state_dict
+from wsss_mm.workflow.weights import fingerprint, latest_weights, read_state_dict
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -36,11 +36,16 @@ def test_a_training_publishes_its_weights(cam_config):
 
 
 def test_what_an_earlier_training_published_is_not_taken(tmp_path):
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_8.pth'))
-    times = {'iter_8-ffff.pth': 1, 'iter_8.pth': 2, 'iter_8-bbbb.pth': 3}
-    for name, time in times.items():
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, ns=(time, time))
-    assert latest_weights(tmp_path).name == 'iter_8-bbbb.pth'
-    (tmp_path / 'iter_8-bbbb.pth').unlink()
+    """Whatever the times of the files: a copy has them in any order."""
+    names = {}
+    for value in (1.0, 2.0):
+        weights = dict(state_dict=dict(a=torch.tensor([value])))
+        torch.save(weights, tmp_path / 'iter_8.pth')
+        digest = fingerprint(tmp_path / 'iter_8.pth')[:8]
+        names[value] = f'iter_8-{digest}.pth'
+        torch.save(weights, tmp_path / names[value])
+    for number, name in enumerate([names[2.0], names[1.0], 'iter_8.pth']):
+        os.utime(tmp_path / name, ns=(number, number))
+    assert latest_weights(tmp_path).name == names[2.0]
+    (tmp_path / names[2.0]).unlink()
     assert latest_weights(tmp_path).name == 'iter_8.pth'

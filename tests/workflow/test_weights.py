@@ -8,7 +8,17 @@ from mmengine.runner import Runner
 from torch import nn
 
 from wsss_mm.registry import MODELS
-from wsss_mm.workflow.weights import latest_weights, load_weights, read_state_dict
+from wsss_mm.workflow.weights import (
+    fingerprint,
+    latest_weights,
+    load_weights,
+    read_state_dict,
+)
+
+
+def save(path, step, *, value):
+    weights = dict(a=torch.full((3,), float(value)))
+    torch.save(dict(state_dict=weights, meta=dict(iter=step)), path)
 
 
 class Bomb:
@@ -105,12 +115,33 @@ class TestCheckpoints:
             read_state_dict(tmp_path)
 
     def test_a_published_checkpoint_is_preferred(self, tmp_path):
-        for name in ('iter_8.pth', 'iter_8-0123abcd.pth', 'iter_4.pth'):
-            (tmp_path / name).touch()
-        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_8.pth'))
-        assert latest_weights(tmp_path).name == 'iter_8-0123abcd.pth'
-        (tmp_path / 'iter_8-0123abcd.pth').unlink()
+        for step in (4, 8):
+            save(tmp_path / f'iter_{step}.pth', step, value=step)
+        digest = fingerprint(tmp_path / 'iter_8.pth')[:8]
+        save(tmp_path / f'iter_8-{digest}.pth', 8, value=8)
+        assert latest_weights(tmp_path).name == f'iter_8-{digest}.pth'
+        (tmp_path / f'iter_8-{digest}.pth').unlink()
         assert latest_weights(tmp_path).name == 'iter_8.pth'
+
+    def test_a_damaged_published_checkpoint_is_not_taken(self, tmp_path):
+        save(tmp_path / 'iter_8.pth', 8, value=8)
+        digest = fingerprint(tmp_path / 'iter_8.pth')[:8]
+        whole = (tmp_path / 'iter_8.pth').read_bytes()
+        (tmp_path / f'iter_8-{digest}.pth').write_bytes(whole[:-50])
+        assert latest_weights(tmp_path).name == 'iter_8.pth'
+
+    def test_published_weights_alone(self, tmp_path):
+        save(tmp_path / 'iter_4-0123abcd.pth', 4, value=1)
+        save(tmp_path / 'iter_8-0123abcd.pth', 8, value=2)
+        assert latest_weights(tmp_path).name == 'iter_8-0123abcd.pth'
+        save(tmp_path / 'iter_8-ffffffff.pth', 8, value=3)
+        with pytest.raises(ValueError, match='several trainings'):
+            latest_weights(tmp_path)
+
+    def test_a_folder_of_damaged_checkpoints_names_them(self, tmp_path):
+        (tmp_path / 'iter_8.pth').write_bytes(b'half')
+        with pytest.raises(ValueError, match=r'no whole checkpoint \(iter_8\.pth: dam'):
+            latest_weights(tmp_path)
 
 
 class TestFit:

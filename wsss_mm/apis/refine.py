@@ -18,7 +18,7 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar, import_modules_from_strings
 
-from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.score_file import save_scores
@@ -33,9 +33,9 @@ from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure
+from wsss_mm.workflow.folders import chain_name, mask_folder, score_folder
 from wsss_mm.workflow.weights import load_weights
 
-SEED_FOLDER = 'seed_scores'
 IGNORED = np.uint8(255)
 LINES_EVERY = 50
 # Images that a message lists.
@@ -43,22 +43,7 @@ SHOWN = 10
 Job = tuple[str, Callable[[], Seed]]
 
 
-def chain_name(name: str) -> str:
-    """Write a chain as config keys and folders do: ``rw+crf`` is ``rw_crf``."""
-    return name.replace('+', '_')
-
-
-def mask_folder(chain: str) -> str:
-    """Name the folder of the masks that a chain makes."""
-    return MASK_FOLDER if chain == 'none' else f'{MASK_FOLDER}_{chain_name(chain)}'
-
-
-def score_folder(chain: str) -> str:
-    """Name the folder of the refined scores that a chain makes."""
-    return f'{CAM_FOLDER}_{chain_name(chain)}'
-
-
-def chain_steps(cfg: Config, chain: str) -> list[dict]:
+def chain_steps(cfg: Config, chain: str) -> list[dict[str, Any]]:
     """List the refiners of a config's chain, the background's score first.
 
     Steps that the chain names are looked up now, so that what was changed in the
@@ -229,7 +214,8 @@ def progress(total: int) -> Callable[[], None]:
         What to call after each image.
     """
     if sys.stdout.isatty():
-        return ProgressBar(total).update
+        bar: Callable[[], None] = ProgressBar(total).update
+        return bar
     start, count = time.monotonic(), itertools.count(1)
 
     def line() -> None:
@@ -248,7 +234,7 @@ def save_refined(
     *,
     out: Path,
     chain: str,
-    palette: list,
+    palette: list[list[int]],
     margin: float | None,
     keep_scores: bool,
 ) -> None:
@@ -260,12 +246,12 @@ def save_refined(
     save_mask(path, confident_mask(seed, margin), palette)
 
 
-def save_seed_scores(name: str, scores: tuple, *, folder: Path) -> None:
+def save_seed_scores(name: str, scores: tuple[Any, ...], *, folder: Path) -> None:
     """Write what the affinity network learns from one image."""
     save_scores(folder / f'{name}.npz', *scores)
 
 
-def training_scores(cfg: Config) -> Callable:
+def training_scores(cfg: Config) -> Callable[..., Any]:
     """Build the config's `training_scores`.
 
     Raises:
@@ -276,4 +262,5 @@ def training_scores(cfg: Config) -> Callable:
             'the config has no training_scores (low_alpha, high_alpha and CRF '
             'parameters); see configs/_base_/refinement.py'
         )
-    return TASK_UTILS.build(cfg.training_scores)
+    scores: Callable[..., Any] = TASK_UTILS.build(cfg.training_scores)
+    return scores

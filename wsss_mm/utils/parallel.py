@@ -85,8 +85,8 @@ def map_ordered(
 
 
 def map_named(
-    function: Callable[[Item], Result],
-    jobs: Iterable[tuple[str, Item | Failure]],
+    function: Callable[[Any], Result],
+    jobs: Iterable[tuple[str, Any]],
     *,
     workers: int,
 ) -> Iterator[tuple[str, Result | Failure]]:
@@ -119,7 +119,7 @@ def map_named(
 
 
 def attempt(
-    function: Callable[[Item], Result], name: str, item: Item | Failure
+    function: Callable[[Any], Result], name: str, item: Any
 ) -> Result | Failure:
     """Apply a function to one item in this process.
 
@@ -241,14 +241,11 @@ def _next(
 
 def _death(names: Sequence[str], *, started: bool) -> RuntimeError:
     """Say that a worker was killed, and at which items."""
-    hint = (
-        ''
-        if started
-        else (
-            ". A script that starts work must do so under `if __name__ == '__main__':`, "
-            'as every worker imports it'
-        )
+    guard = (
+        '. A script must start its work under `if __name__ == "__main__":`, as every '
+        'worker imports it'
     )
+    hint = '' if started else guard
     return RuntimeError(
         f'a worker process died at one of these images: {", ".join(names)}. Most often '
         f'the memory did not suffice: use fewer workers{hint}'

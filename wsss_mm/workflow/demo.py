@@ -12,10 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from wsss_mm.apis.refine import SEED_FOLDER, mask_folder
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.logging import LOGGER
-from wsss_mm.workflow.config_files import find_config
 from wsss_mm.workflow.demo_report import collect, report
 from wsss_mm.workflow.demo_stages import (
     BASELINE,
@@ -25,8 +24,9 @@ from wsss_mm.workflow.demo_stages import (
     Demo,
     network_of,
 )
+from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder
 from wsss_mm.workflow.launch import load_config
-from wsss_mm.workflow.stage import affinity_config, segmenter_config
+from wsss_mm.workflow.method import affinity_config, segmenter_config
 
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
 SEGMENTER = 'configs/supervised/deeplabv2_r18_synth.py'
@@ -37,16 +37,16 @@ LANES = 2
 
 def baseline_lane(demo: Demo) -> None:
     """Plain CAM, scored raw and after dense CRF."""
-    out = demo.folder / BASELINE
-    demo.train(BASELINE, PLAIN, f'load_from={demo.pretrained}')
+    out, train = demo.folder / BASELINE, demo.split('train')
+    demo.train(BASELINE, PLAIN, {'load_from': demo.pretrained})
     # Methods that share the network train a segmenter from what it makes of more.
     shared = BASELINE in map(network_of, demo.methods)
-    demo.pseudo(BASELINE, PLAIN, demo.split('trainaug' if shared else 'train'), out)
+    demo.cams(BASELINE, PLAIN, demo.split('trainaug') if shared else train, out)
     evaluate_cams(demo, BASELINE, PLAIN)
     if crf_is_installed():
-        demo.pseudo(BASELINE, PLAIN, demo.split('train'), out, '--refine', 'crf')
+        demo.refine(BASELINE, PLAIN, train, out, chain='crf')
         demo.evaluate(f'{BASELINE}_crf', out / mask_folder('crf'))
-    demo.pseudo(BASELINE, PLAIN, demo.folder / 'samples.txt', out / 'samples')
+    demo.cams(BASELINE, PLAIN, demo.folder / 'samples.txt', out / 'samples')
 
 
 def supervised_lane(demo: Demo) -> None:
@@ -56,11 +56,8 @@ def supervised_lane(demo: Demo) -> None:
 
 def evaluate_cams(demo: Demo, name: str, config: str) -> None:
     """Score the CAMs of a network at all thresholds and at the config's."""
-    threshold = load_config(
-        str(find_config(config))
-    ).model.test_cfg.background_threshold
-    cams = demo.folder / name / 'cams'
-    demo.evaluate(name, cams, '--curve', '--threshold', str(threshold))
+    threshold = load_config(config).model.test_cfg.background_threshold
+    demo.evaluate(name, demo.folder / name / CAM_FOLDER, threshold=threshold)
 
 
 def method_lane(
@@ -71,50 +68,55 @@ def method_lane(
     All else that is shown of the method goes to another lane, which is returned.
     """
     settings, name = METHODS[method], network_of(method)
-    config, out = settings.file, demo.folder / name
+    config, out, split = settings.config, demo.folder / name, demo.split('trainaug')
     if name == BASELINE:
         baseline.result()
     else:
-        demo.train(name, config, f'load_from={demo.pretrained}')
-        demo.pseudo(name, config, demo.split('trainaug'), out)
+        demo.train(name, config, {'load_from': demo.pretrained})
+        demo.cams(name, config, split, out)
     *_, chain = settings.chains(crf=crf_is_installed())
-    walk = train_affinity(demo, method) if 'rw' in chain else ()
-    demo.pseudo(name, config, demo.split('trainaug'), out, '--refine', chain, *walk)
+    walk = train_affinity(demo, method) if 'rw' in chain else None
+    demo.refine(name, config, split, out, chain=chain, walk=walk)
     others = pool.submit(comparison_lane, demo, method, walk)
     masks = out / mask_folder(chain)
-    demo.segment(f'{method}_segmentation', str(segmenter_config(config)), masks)
+    demo.segment(f'{method}_segmentation', segmenter_config(config), masks)
     return others
 
 
-def comparison_lane(demo: Demo, method: str, walk: tuple[str, ...]) -> None:
+def comparison_lane(demo: Demo, method: str, walk: tuple[Path, Path] | None) -> None:
     """What no segmenter waits for: scores, and the masks that are shown."""
     settings, name = METHODS[method], network_of(method)
-    config, out = settings.file, demo.folder / name
+    config, out = settings.config, demo.folder / name
     if name != BASELINE:
         evaluate_cams(demo, name, config)
-    for chain, stage in settings.chains(crf=crf_is_installed()).items():
-        refine = ('--refine', chain, *(walk if 'rw' in chain else ()))
+    chains = settings.chains(crf=crf_is_installed())
+    for chain, stage in chains.items():
+        along = walk if 'rw' in chain else None
         if stage != 'pseudo_mask':
-            demo.pseudo(name, config, demo.split('train'), out, *refine)
+            split = demo.split('train')
+            demo.refine(name, config, split, out, chain=chain, walk=along)
         demo.evaluate(f'{method}_{stage}', out / mask_folder(chain))
-    # The last chain's are shown.
-    demo.pseudo(name, config, demo.folder / 'samples.txt', out / 'samples', *refine)
+    *_, last = chains
+    shown, samples = demo.folder / 'samples.txt', out / 'samples'
+    along = walk if 'rw' in last else None
+    demo.refine(name, config, shown, samples, chain=last, walk=along)
 
 
 def crf_is_installed() -> bool:
-    """Tell whether dense CRF can run."""
+    """Say whether dense CRF can run."""
     return importlib.util.find_spec('pydensecrf') is not None
 
 
-def train_affinity(demo: Demo, method: str) -> tuple[str, ...]:
-    """Train a method's affinity network; return the options of a walk along it."""
-    config, name = METHODS[method].file, network_of(method)
-    out, network = demo.folder / name, str(affinity_config(config))
-    demo.pseudo(name, config, demo.split('trainaug'), out, '--seed-scores')
-    prefix = 'train_dataloader.dataset.data_prefix'
-    seeds = f'{prefix}.seed_scores_path={(out / SEED_FOLDER).resolve()}'
-    demo.train(f'{method}_affinity', network, seeds, f'load_from={demo.pretrained}')
-    return ('--affinity', network, str(demo.folder / f'{method}_affinity'))
+def train_affinity(demo: Demo, method: str) -> tuple[Path, Path]:
+    """Train a method's affinity network; return its config and folder."""
+    config, name = METHODS[method].config, network_of(method)
+    out, network = demo.folder / name, affinity_config(config)
+    demo.seed_scores(name, config, demo.split('trainaug'), out)
+    scores = out / SEED_FOLDER
+    key = 'train_dataloader.dataset.data_prefix.seed_scores_path'
+    more = {key: str(scores.resolve()), 'load_from': demo.pretrained}
+    demo.train(f'{method}_affinity', network, more, scores)
+    return network, demo.folder / f'{method}_affinity'
 
 
 def run_lanes(demo: Demo) -> None:
@@ -139,15 +141,11 @@ def run_lanes(demo: Demo) -> None:
 
 def prepare(demo: Demo) -> None:
     """Make the images, choose those that are shown, train the first classifier."""
-    demo.run(
-        'synth_voc',
-        *('dataset_converters/make_synth_voc.py', str(demo.data)),
-        *('--train', '450', '--val', '150', '--seed', str(demo.seed)),
-    )
+    demo.make_data(train=450, val=150)
     chosen = demo.split('val').read_text().split()[:PICTURES]
     with atomic_write(demo.folder / 'samples.txt') as part:
         part.write_text('\n'.join(chosen) + '\n')
-    demo.train('pretrain', PRETRAIN)
+    demo.train('pretrain', PRETRAIN, {})
 
 
 def run_demo(folder: Path, methods: tuple[str, ...], *, seed: int) -> dict[str, Any]:

@@ -1,12 +1,24 @@
 """One run of the demo: its folder, its stages, and what they share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from wsss_mm.apis.refine import mask_folder
+from wsss_mm.datasets import SynthVOCDataset
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.config_files import find_config
+from wsss_mm.workflow.folders import mask_folder
+from wsss_mm.workflow.method import (
+    cams_stage,
+    evaluation_stage,
+    refine_stage,
+    seed_scores_stage,
+    segmenter_test_stage,
+    train_stage,
+)
 from wsss_mm.workflow.stage import Stage, run_stage
+from wsss_mm.workflow.weights import latest_weights
 
 # What the segmenter learns from is called the pseudo mask, whichever chain made it.
 STAGES_OF_CHAINS = {'crf': 'crf', 'rw': 'random_walk', 'rw_crf': 'pseudo_mask'}
@@ -79,81 +91,129 @@ class Demo:
         """The generated dataset."""
         return self.folder / 'synth_voc'
 
-    def run(self, name: str, *command: str) -> None:
+    def run(self, stage: Stage) -> None:
         """Run one stage, unless it is done."""
-        seconds = run_stage(Stage(name, command), self.folder / 'stages')
-        LOGGER.info(f'{name}: {seconds:.0f} s')
+        seconds = run_stage(stage, self.folder / 'stages')
+        LOGGER.info('%s: %.0f s', stage.name, seconds)
 
-    def options(
-        self, *more: str, loaders: tuple[str, ...] = ('train', 'test')
-    ) -> list[str]:
-        """Make the ``--cfg-options`` that put a config onto this demo's data."""
-        roots = [
-            f'{loader}_dataloader.dataset.data_root={self.data}'
+    @property
+    def options(self) -> dict[str, Any]:
+        """Config values that put a config onto this demo's data."""
+        roots = {
+            f'{loader}_dataloader.dataset.data_root': str(self.data)
             for loader in ('train', 'test')
-        ]
-        return ['--cfg-options', *roots, f'randomness.seed={self.seed}', *more]
+        }
+        return {**roots, 'randomness.seed': self.seed}
 
-    def train(self, name: str, config: str, *more: str) -> None:
+    def make_data(self, *, train: int, val: int) -> None:
+        """Generate the images."""
+        tool = 'dataset_converters/make_synth_voc.py'
+        counts = ('--train', str(train), '--val', str(val), '--seed', str(self.seed))
+        settings = dict(train=train, val=val, seed=self.seed)
+        command = (tool, str(self.data), *counts)
+        self.run(Stage('synth_voc', command, settings=settings, outputs=(self.data,)))
+
+    def train(
+        self, name: str, config: str | Path, more: Mapping[str, Any], *inputs: Path
+    ) -> None:
         """Train a network into the folder of its name."""
-        quick = ('val_dataloader=None', 'val_cfg=None', 'val_evaluator=None')
-        options = self.options(*quick, *more)
-        out = str(self.folder / name)
-        command = ('train.py', str(find_config(config)), '--work-dir', out)
-        self.run(f'train_{name}', *command, *options)
+        quick = dict(val_dataloader=None, val_cfg=None, val_evaluator=None)
+        options = {**self.options, **quick, **more}
+        out = self.folder / name
+        stage = train_stage(
+            f'train_{name}', config, out, options=options, inputs=inputs
+        )
+        self.run(stage)
 
     @property
     def pretrained(self) -> str:
         """Weights of the tag classifier that all networks start from."""
-        return (self.folder / 'pretrain' / 'last_checkpoint').read_text().strip()
+        return str(latest_weights(self.folder / 'pretrain'))
 
-    def pseudo(
-        self, name: str, config: str, split: Path, out: Path, *more: str
-    ) -> None:
-        """Write CAMs and masks of a list of images; ``more`` says which."""
-        network = str(self.folder / name)
-        kind = '_'.join(word.strip('-') for word in more[:2] if 'workers' not in word)
+    def cams(self, name: str, config: str, split: Path, out: Path) -> None:
+        """Write CAMs and masks of a list of images."""
+        network = self.folder / name
         self.run(
-            '_'.join(filter(None, ['gen_pseudo', name, split.stem, kind])),
-            *(
-                'gen_pseudo.py',
-                str(find_config(config)),
-                network,
-                '--work-dir',
-                network,
-            ),
-            *('--split', str(split.resolve()), '--out', str(out), '--workers', '0'),
-            *more,
-            *self.options(),
+            cams_stage(
+                f'gen_pseudo_{name}_{split.stem}',
+                *(config, network, out),
+                options=self.options,
+                split=split,
+            )
         )
 
-    def evaluate(self, name: str, predictions: Path, *more: str) -> None:
-        """Score a folder of CAMs or masks on the train list."""
+    def seed_scores(self, name: str, config: str, split: Path, out: Path) -> None:
+        """Write what an affinity network learns from, of a list of images."""
         self.run(
-            f'eval_{name}',
-            *('eval_masks.py', str(predictions), str(self.data / 'SegmentationClass')),
-            *('--list', str(self.split('train')), '--dataset', 'synth_voc'),
-            *('--json', str(self.folder / f'{name}.json'), '--workers', '1', *more),
+            seed_scores_stage(
+                f'gen_pseudo_{name}_{split.stem}_seed-scores',
+                *(config, self.folder / name, out),
+                options=self.options,
+                split=split,
+            )
+        )
+
+    def refine(
+        self,
+        name: str,
+        config: str,
+        split: Path,
+        out: Path,
+        *,
+        chain: str,
+        walk: tuple[Path, Path] | None = None,
+    ) -> None:
+        """Refine the CAMs of a list of images, along a network's affinities or not."""
+        self.run(
+            refine_stage(
+                f'gen_pseudo_{name}_{split.stem}_refine_{chain}',
+                *(config, self.folder / name, out),
+                chain=chain,
+                affinity=walk,
+                options=self.options,
+                split=split,
+            )
+        )
+
+    def evaluate(
+        self, name: str, predictions: Path, *, threshold: float | None = None
+    ) -> None:
+        """Score a folder of masks, or of CAMs at a threshold, on the train list."""
+        self.run(
+            evaluation_stage(
+                f'eval_{name}',
+                predictions,
+                self.data / 'SegmentationClass',
+                names=self.split('train'),
+                num_classes=len(SynthVOCDataset.METAINFO['classes']),
+                figures=self.folder / f'{name}.json',
+                threshold=threshold,
+                workers=1,
+            )
         )
 
     def split(self, name: str) -> Path:
         """Locate a list of images."""
         return self.data / 'ImageSets' / 'Segmentation' / f'{name}.txt'
 
-    def segment(self, name: str, config: str, masks: Path | None) -> None:
+    def segment(self, name: str, config: str | Path, masks: Path | None) -> None:
         """Train a segmenter from a folder of masks and test it on the val list."""
-        more = [f'model.backbone.init_cfg.checkpoint={self.pretrained}']
-        if masks is not None:
+        start = {'model.backbone.init_cfg.checkpoint': self.pretrained}
+        if masks is None:
+            self.train(name, config, start)
+        else:
             key = 'train_dataloader.dataset.data_prefix.seg_map_path'
-            more.append(f'{key}={masks.resolve()}')
-        self.train(name, config, *more)
+            self.train(name, config, {**start, key: str(masks.resolve())}, masks)
         out = self.folder / name
         self.run(
-            f'test_{name}',
-            *('test.py', str(find_config(config)), str(out)),
-            *('--work-dir', str(out), '--tta'),
-            *('--out', str(out), *self.options()),
-            f'test_evaluator.output_json={self.folder / f"{name}.json"}',
+            segmenter_test_stage(
+                f'test_{name}',
+                config,
+                out,
+                options=self.options,
+                out=out,
+                figures=self.folder / f'{name}.json',
+            )
         )
 
     def mask_folder(self, method: str) -> str:

@@ -26,7 +26,8 @@ from wsss_mm.workflow.fixes import (
     fix_of_data,
     fix_of_weights,
 )
-from wsss_mm.workflow.launch import load_config, start_from
+from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.resume import check_start_weights
 
 SHOWN = 3
 
@@ -42,7 +43,7 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
     import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
     try:
-        start_from(cfg, resume=False)
+        check_start_weights(cfg)
     except InputError as error:
         report.wrong(str(error), fix_of_weights(str(error).partition(': ')[0]))
     check_seed_scores(cfg, path, report)
@@ -55,10 +56,10 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
         built.setdefault(str(options), (split, DATASETS.build(options)))
     head = cfg.model.get('decode_head') or {}
     for _, dataset in built.values():
-        wanted, told = len(dataset.metainfo['classes']), head.get('num_classes')
-        if told not in (None, wanted):
+        wanted, stated = len(dataset.metainfo['classes']), head.get('num_classes')
+        if stated not in (None, wanted):
             report.wrong(
-                f'{path}: the head has num_classes={told}, the dataset {wanted}',
+                f'{path}: the head has num_classes={stated}, the dataset {wanted}',
                 f'write model = dict(decode_head=dict(num_classes={wanted}))',
             )
             break

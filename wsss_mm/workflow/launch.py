@@ -1,86 +1,79 @@
 """What the command-line tools share to run a config: options, splits, launchers."""
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
 from mmengine.config import Config
 from mmengine.dist import init_dist
-from mmengine.runner import find_latest_checkpoint
+from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
 from mmengine.utils.dl_utils import set_multi_processing
 
+import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.config_check import check_config, check_options
+from wsss_mm.workflow.config_files import find_config
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
 
 def load_config(
-    path: str, options: dict | None = None, *, work_dir: str | None = None
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    work_dir: str | Path | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options`` and settle the work folder.
 
+    Args:
+        path: Of a file, or the name of a config that we ship.
+        options: Values to override, by dotted key.
+        work_dir: Folder of the run; ``work_dirs/<config>`` if neither this nor the
+            config has one.
+
     Raises:
-        ValueError: If the file does not exist or is no config, or an option does
-            not fit it.
+        InputError: If the file does not exist or is not a config, an option does not
+            fit it, or nothing reads a key of either.
     """
-    if not Path(path).is_file():
-        raise InputError(f'{path}: no such config file; see configs/ for those we ship')
+    path = str(find_config(path))
+    if Path(path).suffix != '.py':
+        raise InputError(f'{path}: not a config; a config is a .py file')
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         raise InputError(f'{path}: no config that Python can read ({error})') from error
+    except InputError as error:  # of a file that it is based on
+        raise InputError(f'{path}: {error}') from error
+    whole = 'model' in cfg and 'custom_imports' in cfg
+    if whole:
+        # What is registered says which keys it reads.
+        register_components(cfg)
+        check_config(cfg, path)
     try:
-        cfg.merge_from_dict(options or {})
+        if whole:
+            check_options(cfg, options or {})
+        cfg.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, IndexError) as error:
         raise InputError(
             f'{path}: an option does not fit it ({error}); entries of a list go by '
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
     if work_dir is not None:
-        cfg.work_dir = work_dir
+        cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
 
 
-def start_from(cfg: Config, *, resume: bool) -> None:
-    """Settle what a training starts from.
-
-    A training that is resumed goes on from its own latest checkpoint; MMEngine would
-    take ``load_from`` for the training to go on with. Without a checkpoint it starts
-    anew.
-
-    Raises:
-        ValueError: If weights that the config starts from are missing.
-    """
-    latest = find_latest_checkpoint(cfg.work_dir) if resume else None
-    cfg.resume = latest is not None and Path(latest).is_file()
-    if cfg.resume:
-        cfg.load_from = None
-        return
-    init_cfg = cfg.model.get('backbone', {}).get('init_cfg') or {}
-    pretrained = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    for key, path in (
-        ('load_from', cfg.get('load_from')),
-        ('model.backbone.init_cfg.checkpoint', pretrained),
-    ):
-        if path and '://' not in path and not Path(path).is_file():
-            raise InputError(
-                f'{path}: no such file, but the training starts from its weights '
-                f'({key}); the comments of the config say where they come from. '
-                f'--cfg-options {key}=... names another file'
-            )
-
-
-def start_from_nothing(cfg: Config) -> None:
-    """Keep a test from loading what its config's training starts from.
-
-    MMEngine would load ``load_from`` over the weights that are to be tested.
-    """
-    cfg.load_from = None
-    cfg.resume = False
+def register_components(cfg: Config) -> None:
+    """Import what a config needs and make its registries the current ones."""
+    import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
 
 
 def has_masks(cfg: Config, split: str) -> bool:
@@ -93,24 +86,32 @@ def has_masks(cfg: Config, split: str) -> bool:
 
 
 def with_tta(cfg: Config) -> Config:
-    """Return a config that tests several scales and mirrors.
-
-    It goes by another file name: MMEngine writes the config of every run into the work
-    folder, and the one that training left there must stay loadable by itself.
+    """Return a config that tests several scales and mirrors, `renamed`.
 
     Raises:
         ValueError: If the config has no views for tests.
     """
     if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
         raise InputError(
-            f'{cfg.filename}: no tta_pipeline and tta_model; test without --tta'
+            f'{cfg.filename}: no tta_pipeline and tta_model; predict a single scale'
         )
-    fields = cfg.to_dict()
-    fields['test_dataloader']['dataset']['pipeline'] = fields['tta_pipeline']
-    fields['model'] = dict(fields['tta_model'], module=fields['model'])
-    path = Path(cfg.filename)
-    renamed = path.with_name(f'{path.stem}_tta{path.suffix}')
-    return Config(fields, cfg_text=cfg.text, filename=str(renamed))
+    cfg = renamed(cfg, 'tta')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+    return cfg
+
+
+def renamed(cfg: Config, suffix: str) -> Config:
+    """Return a copy of a config as if its file were called `<name>_<suffix>.py`.
+
+    MMEngine writes the config of every run into the work folder under the name of its
+    file. What training left there must stay: `mmseg.apis.init_model` reads it.
+    """
+    name = None
+    if cfg.filename is not None:
+        path = Path(cfg.filename)
+        name = str(path.with_name(f'{path.stem}_{suffix}{path.suffix}'))
+    return Config(cfg.to_dict(), cfg_text=cfg.text, filename=name)
 
 
 def drop_metrics_of_masks(cfg: Config) -> None:
@@ -150,12 +151,21 @@ def prepare_launcher(cfg: Config, launcher: str, *, wait_seconds: int = 1800) ->
     if launcher == 'none':
         return
     settings = dict(timeout=wait_seconds) | (cfg.env_cfg.get('dist_cfg') or {})
+    # One verb may follow another in the same processes.
+    joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     if launcher != 'pytorch' or torch.cuda.is_available():
         set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
-        init_dist(launcher, **settings)
+        if not joined:
+            init_dist(launcher, **settings)
         return
-    timeout = timedelta(seconds=settings['timeout'])
-    torch.distributed.init_process_group('gloo', timeout=timeout)
+    if not joined:
+        timeout = timedelta(seconds=settings['timeout'])
+        torch.distributed.init_process_group('gloo', timeout=timeout)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     cfg.env_cfg.dist_cfg = dict(backend='gloo')
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def is_cam_network(cfg: Config) -> bool:
+    """Say whether a config is that of a CAM network, not of a segmenter."""
+    return 'normalization' in (cfg.model.get('test_cfg') or {})

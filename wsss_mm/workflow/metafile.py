@@ -111,6 +111,25 @@ def checks_of(model: Mapping[str, Any], where: str) -> list[Check]:
     return checks
 
 
+def check_trusted(config: str | Path, folders: Collection[str | Path]) -> None:
+    """Refuse to run a config that a metafile names somewhere else.
+
+    Args:
+        config: The config file; it is code.
+        folders: Folders whose configs may be run.
+
+    Raises:
+        ValueError: If it lies in none of them, links followed.
+    """
+    real = Path(config).resolve()
+    if any(real.is_relative_to(Path(folder).resolve()) for folder in folders):
+        return
+    raise InputError(
+        f'{config}: a config is code, and this one is none of ours, so that it is not '
+        f'run; if you trust it, name its folder: --configs {Path(config).parent}'
+    )
+
+
 def read_check(entry: Any, model: Mapping[str, Any], task: str, where: str) -> Check:
     """Read one `Verify` entry."""
     sources = ('Predictions', 'Checkpoint')

@@ -1,20 +1,21 @@
-"""Read checkpoints safely, find them, and load them into models that they fit."""
+"""Find the weights of a training, and load them into models that they fit."""
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import cast
 
 import torch
-from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
+from wsss_mm.engine.checkpoint_file import checkpoints_in, newest_whole, read_checkpoint
+from wsss_mm.engine.weights import digest_of, weights_in
 from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
 
-HISTORY_METHODS = ('min', 'max', 'current', 'mean')
+PUBLISHED = re.compile(
+    r'(?P<stem>[^.-][^-]*_(?P<step>\d+))-(?P<digest>[0-9a-f]{8})\.pth'
+)
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
@@ -29,28 +30,7 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """
     if Path(path).is_dir():
         path = latest_weights(path)
-    if not Path(path).is_file():
-        raise InputError(f'{path}: no such checkpoint')
-    try:
-        with trusted_log_types():
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # a damaged file can raise anything
-        reason = str(error).split('\n')[0]
-        raise InputError(
-            f'{path}: not a checkpoint that can be read safely ({reason}); expected '
-            'a file that torch.save wrote with tensors and plain values. Of our own '
-            'runs take the published <name>-<hash>.pth'
-        ) from error
-    weights = checkpoint
-    if isinstance(checkpoint, dict):
-        weights = checkpoint.get('state_dict', checkpoint)
-    if (
-        not isinstance(weights, dict)
-        or not weights
-        or not all(isinstance(v, torch.Tensor) for v in weights.values())
-    ):
-        raise InputError(f'{path}: holds no state dict of tensors')
-    return weights
+    return weights_in(read_checkpoint(path), path)
 
 
 def fingerprint(path: str | Path) -> str:
@@ -65,39 +45,7 @@ def fingerprint(path: str | Path) -> str:
     Raises:
         ValueError: If the file cannot be read.
     """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(read_state_dict(path).items()):
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-        # As bytes, since NumPy has no bfloat16; a scalar has no axis to view.
-        values = tensor.contiguous().reshape(-1).view(torch.uint8)
-        digest.update(values.numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def trusted_log_types() -> Iterator[None]:
-    """Allow the log history that MMEngine stores beside weights (torch >= 2.5)."""
-    if not hasattr(torch.serialization, 'safe_globals'):
-        yield
-        return
-    import numpy as np
-
-    # The log pickles its methods by getattr, which would hand out any object of the
-    # process: allow it for those methods alone.
-    def history_method(owner: type, name: str) -> object:
-        if owner is not HistoryBuffer or name not in HISTORY_METHODS:
-            raise InputError(f'it asks for {owner!r}.{name}')
-        return getattr(owner, name)
-
-    history_method.__module__ = 'builtins'
-    history_method.__name__ = history_method.__qualname__ = 'getattr'
-    core = np._core if hasattr(np, '_core') else np.core
-    kinds = [type(np.dtype(kind)) for kind in ('float64', 'int64', 'uint32')]
-    scalars = [core.multiarray._reconstruct, core.multiarray.scalar]
-    arrays = [np.ndarray, np.dtype, slice, *scalars, *kinds]
-    allowed = [HistoryBuffer, history_method, *arrays]
-    with torch.serialization.safe_globals(allowed):
-        yield
+    return digest_of(read_state_dict(path))[:16]
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
@@ -128,23 +76,62 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 
 
 def latest_weights(work_dir: str | Path) -> Path:
-    """Find the weights that a finished training left in its work folder.
+    """Find the weights that a training left in its work folder.
+
+    The newest whole checkpoint counts, wherever the folder was moved or copied; if its
+    weights were published, the published file.
 
     Raises:
         ValueError: If there are none.
     """
-    latest = find_latest_checkpoint(str(work_dir))
-    if latest is None or not Path(latest).is_file():
+    folder = Path(work_dir)
+    published = {
+        path: found
+        for path in sorted(folder.glob('*-*.pth'))
+        if (found := PUBLISHED.fullmatch(path.name))
+    }
+    latest = newest_whole(folder)
+    if latest is None:
+        steps = {path: int(found['step']) for path, found in published.items()}
+        return newest_published(folder, steps)
+    candidates = [path for path in published if published[path]['stem'] == latest.stem]
+    if not candidates:
+        return latest
+    # One with another digest is that of an earlier training into the same folder.
+    digest = fingerprint(latest)
+    for path in candidates:
+        if not digest.startswith(published[path]['digest']):
+            continue
+        try:
+            if fingerprint(path) == digest:
+                return path
+        except InputError as error:
+            LOGGER.warning(f'{error}. It is left out')
+    return latest
+
+
+def newest_published(folder: Path, steps: dict[Path, int]) -> Path:
+    """Find published weights in a folder that holds nothing to resume from.
+
+    Args:
+        folder: Work folder.
+        steps: Its published files, and the iteration of each.
+
+    Raises:
+        ValueError: If none is whole, or two of the latest iteration differ.
+    """
+    latest = [path for path in steps if steps[path] == max(steps.values())]
+    if len(latest) == 1:
+        return latest[0]
+    if latest:
+        names = ', '.join(path.name for path in latest)
+        raise InputError(f'{folder}: weights of several trainings ({names}); name one')
+    damaged = ', '.join(path.name for path in checkpoints_in(folder))
+    if damaged:
         raise InputError(
-            f'{work_dir}: no checkpoint; train into this folder first (tools/train.py)'
+            f'{folder}: no whole checkpoint ({damaged}: damaged); train into this '
+            'folder again (tools/train.py), or name another file'
         )
-    written = Path(latest).stat().st_mtime_ns
-    # An older one is that of an earlier training into the same folder.
-    published = [
-        path
-        for path in Path(work_dir).glob(f'{Path(latest).stem}-*.pth')
-        if path.stat().st_mtime_ns >= written
-    ]
-    return max(
-        published, key=lambda path: path.stat().st_mtime_ns, default=Path(latest)
+    raise InputError(
+        f'{folder}: no checkpoint; train into this folder first (tools/train.py)'
     )

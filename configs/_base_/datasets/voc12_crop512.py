@@ -4,7 +4,7 @@ crop_size = (512, 512)
 train_pipeline = [
     {{_base_.steps.load}},
     {{_base_.steps.to_rgb}},
-    dict(type='RandomResizeLong', low=320, high=640),
+    dict(type='RandomResizeLong', low=320, high=640, by_factor=True),
     {{_base_.steps.flip}},
     {{_base_.steps.normalize}},
     # Behind the normalisation, so that the padding is the mean colour.

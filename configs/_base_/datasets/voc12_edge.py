@@ -6,7 +6,7 @@ train_pipeline = [
     {{_base_.steps.to_rgb}},
     {{_base_.steps.load_scores}},
     dict(type='SeedFromScores', cell=1),
-    dict(type='RandomResizeLong', low=320, high=640),
+    dict(type='RandomResizeLong', low=320, high=640, by_factor=True),
     {{_base_.steps.flip}},
     {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size=crop_size),

@@ -14,13 +14,7 @@ train_pipeline = [
     {{_base_.steps.load_mask}},
     dict(type='RandomHSVShift', hue=10, saturation=10, value=10),
     {{_base_.steps.flip}},
-    dict(
-        type='RandomResize',
-        scale=(500, 500),
-        ratio_range=(0.5, 1.5),
-        keep_ratio=True,
-        interpolation='bicubic',
-    ),
+    dict(type='RandomRescale', low=0.5, high=1.5),
     {{_base_.steps.normalize}},
     # Behind the normalisation: pads the image with the mean colour, the mask with 255.
     dict(type='RandomCropPad', crop_size=crop_size),

@@ -5,14 +5,7 @@ train_pipeline = [
     {{_base_.steps.load}},
     {{_base_.steps.to_rgb}},
     {{_base_.steps.load_mask}},
-    # The long side is drawn from 256 to 1024 pixels.
-    dict(
-        type='RandomResize',
-        scale=(1024, 1024),
-        ratio_range=(0.25, 1.0),
-        keep_ratio=True,
-        interpolation='bicubic',
-    ),
+    dict(type='RandomResizeLong', low=256, high=1024, by_factor=True),
     {{_base_.steps.flip}},
     {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size=crop_size),
@@ -21,20 +14,15 @@ train_pipeline = [
 tta_pipeline = [
     {{_base_.steps.load}},
     {{_base_.steps.to_rgb}},
-    {{_base_.steps.normalize}},
     dict(
         type='TestTimeAug',
         transforms=[
             [
-                dict(
-                    type='Resize',
-                    scale_factor=scale,
-                    keep_ratio=True,
-                    interpolation='bicubic',
-                )
+                dict(type='PILResize', scale_factor=scale)
                 for scale in (0.5, 1.0, 1.5, 2.0)
             ],
             {{_base_.steps.mirrors}},
+            [{{_base_.steps.normalize}}],
             [{{_base_.steps.load_truth}}],
             [{{_base_.steps.pack}}],
         ],

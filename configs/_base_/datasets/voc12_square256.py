@@ -12,6 +12,7 @@ train_pipeline = [
     resize,
     {{_base_.steps.flip}},
     {{_base_.steps.normalize}},
+    # No image is smaller than the crop.
     dict(type='RandomCropPad', crop_size=crop_size),
     {{_base_.steps.pack}},
 ]

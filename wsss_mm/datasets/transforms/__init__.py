@@ -5,13 +5,13 @@ from wsss_mm.datasets.transforms.formatting import PackWSSSInputs
 from wsss_mm.datasets.transforms.geometry import (
     PILResize,
     RandomCropPad,
+    RandomRescale,
     RandomResizeLong,
 )
 from wsss_mm.datasets.transforms.hsv import RandomHSVShift
 from wsss_mm.datasets.transforms.loading import (
     BGRToRGB,
     LoadEvaluationMask,
-    LoadRGBImage,
     LoadTrainingMask,
 )
 from wsss_mm.datasets.transforms.seeds import LoadSeedScores, SeedFromScores, ThinSeed
@@ -20,7 +20,6 @@ __all__ = [
     'BGRToRGB',
     'ColorJitterPIL',
     'LoadEvaluationMask',
-    'LoadRGBImage',
     'LoadSeedScores',
     'LoadTrainingMask',
     'NormalizeFloat',
@@ -28,6 +27,7 @@ __all__ = [
     'PackWSSSInputs',
     'RandomCropPad',
     'RandomHSVShift',
+    'RandomRescale',
     'RandomResizeLong',
     'SeedFromScores',
     'ThinSeed',

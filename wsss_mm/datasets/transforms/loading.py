@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsss_mm.io.image_file import bits_per_channel, read_rgb
+from wsss_mm.io.image_file import bits_per_channel
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.registry import TRANSFORMS
 from wsss_mm.utils.errors import InputError
@@ -60,25 +60,24 @@ def refuse_deep(path: str) -> None:
 
 @TRANSFORMS.register_module()
 class LoadRGBImage(BaseTransform):
-    """Load `img_path` as RGB, for configs older than `BGRToRGB`.
+    """Refuse the loader of configs that are older than `BGRToRGB`.
 
-    Sets `img` (uint8, (H, W, 3)), `img_shape` and `ori_shape` (H, W).
+    MMSegmentation's own inference did not know it and took BGR arrays for RGB.
 
-    Note:
-        MMSegmentation's own inference tools do not know this loader: arrays, which
-        are BGR, would be taken for RGB. `LoadImageFromFile` and `BGRToRGB` give the
-        same pixels.
+    Raises:
+        ValueError: Always; the message gives the steps that take its place.
     """
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the image to the results."""
-        image = read_rgb(results['img_path'])
-        results['img'] = image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
-        return results
+    def __init__(self) -> None:
+        raise InputError(
+            "LoadRGBImage is gone; replace it by dict(type='LoadImageFromFile', "
+            "imdecode_backend='pillow') and dict(type='BGRToRGB'), which give the same "
+            'pixels'
+        )
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}()'
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Leave the results alone; nothing builds this step."""
+        return results
 
 
 @TRANSFORMS.register_module()

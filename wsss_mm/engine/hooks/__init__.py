@@ -1,7 +1,17 @@
 """Hooks."""
 
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .dataset_meta_hook import DatasetMetaHook
+from .finite_training_hook import FiniteTrainingHook
 from .pseudo_label_hook import PseudoLabelHook
 from .reconstruction_ramp_hook import ReconstructionRampHook
+from .weights_fit_hook import WeightsFitHook
 
-__all__ = ['DatasetMetaHook', 'PseudoLabelHook', 'ReconstructionRampHook']
+__all__ = [
+    'AtomicCheckpointHook',
+    'DatasetMetaHook',
+    'FiniteTrainingHook',
+    'PseudoLabelHook',
+    'ReconstructionRampHook',
+    'WeightsFitHook',
+]

@@ -45,6 +45,8 @@ class CAMEncoderDecoder(EncoderDecoder):
         train_cfg: Unused, as in MMSegmentation.
         test_cfg: See above; ``mode`` may only be 'whole'.
         data_preprocessor: Config of the data preprocessor.
+        pretrained: Must be None, as MMSegmentation's ``init_model`` sets it; weights
+            to start from go into the backbone's ``init_cfg``.
         init_cfg: MMEngine weight initialisation.
 
     Raises:
@@ -58,7 +60,7 @@ class CAMEncoderDecoder(EncoderDecoder):
 
     dataset_meta: dict | None = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # MMSegmentation sets all of them
         self,
         backbone: dict,
         decode_head: dict,
@@ -67,12 +69,18 @@ class CAMEncoderDecoder(EncoderDecoder):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
+        pretrained: None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         if auxiliary_head is not None:
             raise InputError(
                 'auxiliary_head: a CAM network has one head; add losses by a head '
                 'around it, such as AddedPuzzleHead'
+            )
+        if pretrained is not None:
+            raise InputError(
+                f'pretrained={pretrained!r}: give backbone.init_cfg='
+                "dict(type='Pretrained', checkpoint=...) instead"
             )
         mode = (test_cfg or {}).get('mode', 'whole')
         if mode != 'whole':
