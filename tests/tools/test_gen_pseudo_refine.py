@@ -13,8 +13,9 @@ from wsss_mm.io.cam_file import load_cam, save_cam
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.io.score_file import load_scores
 from wsss_mm.refinement import (
-    AffinityMap,
+    EdgeAffinity,
     EdgeWalkRefiner,
+    LocalAffinity,
     PAMRRefiner,
     PowerBackground,
     RandomWalkRefiner,
@@ -160,8 +161,8 @@ def test_a_random_walk_follows_the_affinity_network(
         pixels = normalised(seed.image)
         with torch.no_grad():
             features = model.extract_feat(pixels)
-            (weights,) = model.decode_head.predict([features])['affinity']
-        seen = AffinityMap(weights, model.offsets, model.stride)
+            (weights,) = model.decode_head.affinity(features)
+        seen = LocalAffinity(weights, model.offsets, model.stride)
         seed = PowerBackground(alpha=25)(replace(seed, affinity=seen))
         seed = RandomWalkRefiner(beta=16, steps=64)(seed)
         mask = load_mask(tmp_path / f'masks_rw/{name}.png')

@@ -23,7 +23,9 @@ from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.score_file import save_scores
 from wsss_mm.refinement import (
-    AffinityMap,
+    Affinity,
+    EdgeAffinity,
+    LocalAffinity,
     Seed,
     SeedFiles,
     resolve_steps,
@@ -32,7 +34,7 @@ from wsss_mm.refinement import (
 from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
-from wsss_mm.utils.parallel import Failure
+from wsss_mm.utils.parallel import Failure, attempt, prefetch
 from wsss_mm.workflow.folders import chain_name, mask_folder, score_folder
 from wsss_mm.workflow.weights import load_weights
 
@@ -40,7 +42,7 @@ IGNORED = np.uint8(255)
 LINES_EVERY = 50
 # Images that a message lists.
 SHOWN = 10
-Job = tuple[str, Callable[[], Seed]]
+Job = tuple[str, Callable[[], Seed] | Failure]
 
 
 def chain_steps(cfg: Config, chain: str) -> list[dict[str, Any]]:
@@ -86,23 +88,37 @@ class AffinityNetwork:
         self.model.to(get_device()).eval()
         self.pipeline = cfg.test_dataloader.dataset.pipeline
 
-    def predict(self, dataset: ConfigDict, indices: list[int]) -> Iterator[AffinityMap]:
+    def predict(
+        self, dataset: ConfigDict, indices: list[int]
+    ) -> Iterator[Affinity | Failure]:
         """Predict the affinities of some images of a dataset, in order.
+
+        The next images are read in a thread while the network computes. That needs no
+        start, unlike a process, and the decoder and the network both let it run.
 
         Args:
             dataset: Config of the dataset.
             indices: Which of its images.
+
+        Yields:
+            The affinity of an image, or what ended this image.
         """
         # No sampler: that would share the images out between processes once more.
         images = DATASETS.build(dict(dataset, pipeline=self.pipeline, indices=indices))
-        with torch.no_grad():
-            for index in range(len(indices)):
-                batch = pseudo_collate([images[index]])
-                (sample,) = self.model.test_step(batch)
-                edge = sample.edge.data[0] if 'edge' in sample else None
-                yield AffinityMap(
-                    sample.affinity.data, self.model.offsets, self.model.stride, edge
-                )
+        jobs = [(images.get_data_info(i)['img_id'], i) for i in range(len(indices))]
+        for name, batch in prefetch(lambda i: pseudo_collate([images[i]]), jobs):
+            yield attempt(self.predict_batch, name, batch)
+
+    @torch.no_grad()
+    def predict_batch(self, batch: Any) -> Affinity:
+        """Predict the affinity of a batch of one image."""
+        (sample,) = self.model.test_step(batch)
+        weights = sample.affinity.data
+        if 'edge' not in sample:
+            return LocalAffinity(weights, self.model.offsets, self.model.stride)
+        return EdgeAffinity(
+            weights, self.model.offsets, self.model.stride, edge=sample.edge.data[0]
+        )
 
 
 def seed_jobs(
@@ -123,15 +139,18 @@ def seed_jobs(
 
 
 def with_affinity(
-    jobs: Iterable[tuple[str, SeedFiles]], affinities: Iterable[AffinityMap]
+    jobs: Iterable[tuple[str, SeedFiles]], affinities: Iterable[Affinity | Failure]
 ) -> Iterator[Job]:
-    """Give each seed the affinity map of its image."""
+    """Give each seed the affinity of its image, or hand on what ended the image."""
 
-    def load(files: SeedFiles, affinity: AffinityMap) -> Seed:
+    def load(files: SeedFiles, affinity: Affinity) -> Seed:
         return replace(files(), affinity=affinity)
 
     for (name, files), affinity in zip(jobs, affinities):
-        yield name, partial(load, files, affinity)
+        if isinstance(affinity, Failure):
+            yield name, affinity
+        else:
+            yield name, partial(load, files, affinity)
 
 
 def confident_mask(seed: Seed, margin: float | None) -> np.ndarray:

@@ -5,26 +5,29 @@ better one. Refiners are registered in TASK_UTILS and chained in config; see
 configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
 """
 
+from .affinity import Affinity, DenseAffinity, EdgeAffinity, LocalAffinity
 from .chain import build_chain, refine, resolve_steps
 from .refiners import (
     DenseCRFRefiner,
-    EdgeWalkRefiner,
     LabelCRFRefiner,
     PAMRRefiner,
     PowerBackground,
-    RandomWalkRefiner,
     ThresholdBackground,
 )
-from .seed import AffinityMap, Seed, SeedFiles, seed_mask
+from .seed import Seed, SeedFiles, seed_mask
 from .stream import refine_all, run_pool
 from .training_scores import ConfidentTrainingScores, TrainingScores
+from .walk import EdgeWalkRefiner, RandomWalkRefiner, WalkCRFRefiner
 
 __all__ = [
-    'AffinityMap',
+    'Affinity',
     'ConfidentTrainingScores',
+    'DenseAffinity',
     'DenseCRFRefiner',
+    'EdgeAffinity',
     'EdgeWalkRefiner',
     'LabelCRFRefiner',
+    'LocalAffinity',
     'PAMRRefiner',
     'PowerBackground',
     'RandomWalkRefiner',
@@ -32,6 +35,7 @@ __all__ = [
     'SeedFiles',
     'ThresholdBackground',
     'TrainingScores',
+    'WalkCRFRefiner',
     'build_chain',
     'refine',
     'refine_all',

@@ -18,7 +18,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
@@ -133,6 +133,42 @@ def attempt(
         return item
     outcome = _apply(function, item)
     return _failure(name, outcome) if isinstance(outcome, _Error) else outcome
+
+
+def prefetch(
+    function: Callable[[Item], Result],
+    jobs: Iterable[tuple[str, Item]],
+    *,
+    ahead: int = IN_FLIGHT,
+) -> Iterator[tuple[str, Result | Failure]]:
+    """Apply a function to the next items in a thread while the consumer works.
+
+    For reading files: a thread needs no start and shares memory, but Python's own code
+    runs in one thread at a time.
+
+    Args:
+        function: Of one item.
+        jobs: Name and item.
+        ahead: How many results may wait.
+
+    Yields:
+        Name and result, or what ended this item, in the order of the jobs.
+
+    Raises:
+        ImportError: If a module is missing.
+    """
+    waiting: deque[tuple[str, Future[Result | Failure]]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            for name, item in jobs:
+                waiting.append((name, thread.submit(attempt, function, name, item)))
+                if len(waiting) > ahead:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for name, future in waiting:
+                yield name, future.result()
+        finally:
+            thread.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
