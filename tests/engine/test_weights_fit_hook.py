@@ -52,7 +52,7 @@ class TestPretrained:
 
     def test_a_test_does_not_look_for_them(self, cfg, tmp_path):
         """A finished network is evaluated where its first weights are gone."""
-        pretrained(cfg, tmp_path / 'gone.pth')
+        pretrained(cfg, tmp_path / 'gone.pth', prefix='backbone.')
         for part in ('dataloader', 'cfg'):
             cfg[f'train_{part}'] = None
         cfg.optim_wrapper, cfg.param_scheduler = None, None
