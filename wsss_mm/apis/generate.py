@@ -13,10 +13,12 @@ from wsss_mm.apis.background_threshold import AUTO, choose_from_files, write_mas
 from wsss_mm.apis.dataset import (
     build_dataset,
     for_pseudo_labels,
+    input_folders,
     names_of,
 )
 from wsss_mm.apis.refine import seed_jobs
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
@@ -159,6 +161,9 @@ def unfinished(
     overwrite: bool,
 ) -> list[int]:
     """List the images without CAMs or mask; refuse those of other settings."""
+    output = OutputFolder(out, inputs=input_folders(cfg))
+    output.check(MASK_FOLDER)
+    output.check(CAM_FOLDER)
     settings, wanted = network_settings(cfg, checkpoint), []
     if masks:
         wanted.append((out / MASK_FOLDER, '.png'))
@@ -186,6 +191,7 @@ def predict(
         save_cams=cams,
         save_masks=masks,
         progress=True,
+        inputs=input_folders(cfg),
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     runner = Runner.from_cfg(cfg)

@@ -21,6 +21,7 @@ from mmengine.utils import ProgressBar, import_modules_from_strings
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.io.score_file import save_scores
 from wsss_mm.refinement import (
     Affinity,
@@ -258,16 +259,18 @@ def save_refined(
     keep_scores: bool,
 ) -> None:
     """Write the mask of an image and, if wanted, the scores of its classes."""
+    output = OutputFolder(out)
     if keep_scores:
-        scores = out / score_folder(chain) / f'{name}.npz'
+        scores = output.path_of(name, '.npz', folder=score_folder(chain))
         save_cam(scores, seed.classes, seed.scores[1:])
-    path = out / mask_folder(chain) / f'{name}.png'
+    path = output.path_of(name, '.png', folder=mask_folder(chain))
     save_mask(path, confident_mask(seed, margin), palette)
 
 
 def save_seed_scores(name: str, scores: tuple[Any, ...], *, folder: Path) -> None:
     """Write what the affinity network learns from one image."""
-    save_scores(folder / f'{name}.npz', *scores)
+    path = OutputFolder(folder.parent).path_of(name, '.npz', folder=folder.name)
+    save_scores(path, *scores)
 
 
 def training_scores(cfg: Config) -> Callable[..., Any]:
