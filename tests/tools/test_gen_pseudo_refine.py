@@ -197,12 +197,14 @@ def test_a_random_walk_goes_between_edges(generate, edges, names, files, tmp_pat
     model = trained(edges)
     for name in names:
         seed = files(name)()
-        pixels = normalised(seed.image)
-        views = [pixels, pixels.flip(-1)]
+        height, width = seed.image.shape[:2]
+        pixels = normalised(seed.image)[..., :height, :width]
+        views = [model.pad(view) for view in (pixels, pixels.flip(-1))]
+        cells = tuple(-(-side // model.stride) for side in pixels.shape[-2:])
         with torch.no_grad():
             features = [model.extract_feat(view) for view in views]
-            found = model.decode_head.predict(features)
-        seen = AffinityMap(
+            found = model.decode_head.predict(features, cells)
+        seen = EdgeAffinity(
             found['affinity'][0], model.offsets, model.stride, found['edge'][0, 0]
         )
         seed = PowerBackground(alpha=25)(replace(seed, affinity=seen))

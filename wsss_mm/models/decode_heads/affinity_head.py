@@ -180,7 +180,9 @@ class AffinityHead(BaseAffinityHead):
         """Compute the affinity map of every image from its only view.
 
         Args:
-            views: Features of the images.
-            cells: (h, w) cells of the images; there are no others.
+            views: Features of the padded images.
+            cells: (h, w) cells of the images; padding has no part in a pair.
         """
-        return {'affinity': self.affinity(views[0])[..., : cells[0], : cells[1]]}
+        embedding = self(views[0])[..., : cells[0], : cells[1]]
+        affinity = pair_affinity(embedding, self.radius, pairs=self.pairs)
+        return {'affinity': affinity}
