@@ -13,10 +13,11 @@ from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 
 from wsss_mm.apis.generate import needs_training
-from wsss_mm.apis.images import ImageInputs, NamedImage, list_images, run_pipeline
+from wsss_mm.apis.images import ImageInputs, NamedImage, list_images
 from wsss_mm.apis.refine import chain_steps, needs_affinity
 from wsss_mm.apis.results import CAMResult, SegmentationResult
 from wsss_mm.datasets.image_label_dataset import check_classes
+from wsss_mm.datasets.reading import run_pipeline
 from wsss_mm.datasets.tags import encode_tags
 from wsss_mm.refinement import Seed, build_chain, seed_mask
 from wsss_mm.refinement import refine as refine_seed
@@ -272,7 +273,7 @@ class Network:
     def predict(self, image: NamedImage, fields: dict[str, Any]) -> Any:
         """Predict one image; give its data sample."""
         pipeline = self.for_files if image.array is None else self.for_arrays
-        packed = run_pipeline(pipeline, image, fields)
+        packed = run_pipeline(pipeline, {**image.results(), **fields})
         with torch.no_grad():
             (sample,) = self.model.test_step(pseudo_collate([packed]))
         return sample

@@ -14,6 +14,7 @@ from wsss_mm.datasets.image_files import (
     read_id_list,
     result_name,
 )
+from wsss_mm.datasets.reading import run_pipeline
 from wsss_mm.datasets.tags import (
     Tags,
     encode_tags,
@@ -22,9 +23,7 @@ from wsss_mm.datasets.tags import (
     tags_from_masks,
     tags_from_xml,
 )
-from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.image_id import normalise_id
-from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 
@@ -128,16 +127,10 @@ class ImageLabelDataset(BaseSegDataset):
         """Run the pipeline on one item.
 
         Raises:
-            ValueError: If the image file is missing, truncated or no image; the
-                message names it.
+            ValueError: If the image file is missing, truncated, no image or too large;
+                the message names it.
         """
-        try:
-            return super().prepare_data(idx)
-        except UNREADABLE:
-            # The stock loader does not name the file it cannot read; a file that is
-            # in order leaves the failure as it is.
-            read_rgb(self.get_data_info(idx)['img_path'])
-            raise
+        return run_pipeline(self.pipeline, self.get_data_info(idx))
 
     def _item(
         self, image_id: str, name: str, mask: str | None, tags: Tags | None

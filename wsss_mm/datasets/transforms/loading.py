@@ -1,15 +1,13 @@
 """Bring loaded images to RGB, and load masks to train on or to evaluate with."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
-from PIL import Image
 
-from wsss_mm.io.image_file import bits_per_channel
+from wsss_mm.io.image_file import check_image
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.registry import TRANSFORMS
 from wsss_mm.utils.errors import InputError
@@ -42,20 +40,12 @@ class BGRToRGB(BaseTransform):
                 f'{image.shape}; read it with cv2.imread or mmcv.imread'
             )
         if path is not None and os.path.isfile(path):
-            refuse_deep(path)
+            check_image(path)
         results['img'] = np.ascontiguousarray(image[..., ::-1])
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
-
-
-def refuse_deep(path: str) -> None:
-    """Refuse a file with more than 8 bits a channel."""
-    with Image.open(path) as image:
-        depth = bits_per_channel(Path(path), image)
-    if depth != 8:
-        raise InputError(f'{path} has {depth} bits a channel; convert it to 8 bits')
 
 
 @TRANSFORMS.register_module()
