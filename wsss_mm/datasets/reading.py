@@ -22,7 +22,8 @@ def run_pipeline(pipeline: Compose, results: dict[str, Any]) -> Any:
         InputError: If the image's file is missing, truncated, no image or too large.
     """
     for number, step in enumerate(pipeline.transforms):
-        if number == 0 and isinstance(step, LoadImageFromFile):
+        from_file = isinstance(step, LoadImageFromFile) and 'img' not in results
+        if number == 0 and from_file:
             results = load(step, results)
         else:
             results = step(results)

@@ -59,7 +59,7 @@ def check_image(path: str | Path) -> None:
 
 def upright_rgb(path: str | Path, image: Image.Image) -> Image.Image:
     """Convert an image to RGB, turned the way its EXIF orientation says."""
-    turn = TURNS.get(read_orientation(path, image))
+    turn = read_turn(path, image)
     upright = image if turn is None else image.transpose(turn)
     if upright.mode == 'P':
         # A palette may carry transparency, which RGB alone cannot take.
@@ -67,19 +67,18 @@ def upright_rgb(path: str | Path, image: Image.Image) -> Image.Image:
     return upright.convert('RGB')
 
 
-def read_orientation(path: str | Path, image: Image.Image) -> int:
-    """Read the EXIF orientation, 1 to 8; 1 where the EXIF data are malformed.
+def read_turn(path: str | Path, image: Image.Image) -> Image.Transpose | None:
+    """Read how the EXIF orientation turns an image; None where it does not.
 
     Pillow reads all the entries for it, and writes them when it turns an image; cameras
     leave many that it cannot read or write.
     """
     image.load()  # some formats have their EXIF data behind the pixels
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception as error:  # of nearly every type
         LOGGER.debug('%s: EXIF data are left out: %s', path, first_line(error))
-        return 1
-    return found if isinstance(found, int) and found in TURNS else 1
+        return None
 
 
 def refuse_deep(path: str | Path, image: Image.Image) -> None:
