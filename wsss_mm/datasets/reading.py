@@ -6,9 +6,8 @@ import numpy as np
 from mmcv.transforms import Compose, LoadImageFromFile
 
 from wsss_mm.io.image_file import check_image, read_rgb
-from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.errors import InputError, first_line
 from wsss_mm.utils.logging import LOGGER
-from wsss_mm.utils.text import first_line
 
 
 def run_pipeline(pipeline: Compose, results: dict[str, Any]) -> Any:
@@ -23,10 +22,8 @@ def run_pipeline(pipeline: Compose, results: dict[str, Any]) -> Any:
     """
     for number, step in enumerate(pipeline.transforms):
         from_file = isinstance(step, LoadImageFromFile) and 'img' not in results
-        if number == 0 and from_file:
-            results = load(step, results)
-        else:
-            results = step(results)
+        loads = number == 0 and from_file
+        results = load(step, results) if loads else step(results)
         if results is None:
             return None
     return results

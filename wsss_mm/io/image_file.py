@@ -9,8 +9,6 @@ from PIL import ExifTags, Image
 from wsss_mm.io.mask_file import save_png
 from wsss_mm.io.open_image import open_image
 from wsss_mm.utils.errors import InputError
-from wsss_mm.utils.logging import LOGGER
-from wsss_mm.utils.text import first_line
 
 MISSING = 'add it or remove it from the list'
 REMEDY = 'it is truncated or no image, get it again or remove it from the list'
@@ -76,8 +74,7 @@ def read_turn(path: str | Path, image: Image.Image) -> Image.Transpose | None:
     image.load()  # some formats have their EXIF data behind the pixels
     try:
         return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception as error:  # of nearly every type
-        LOGGER.debug('%s: EXIF data are left out: %s', path, first_line(error))
+    except Exception:  # of nearly every type; the pixels are as they are
         return None
 
 

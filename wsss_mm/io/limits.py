@@ -8,8 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from wsss_mm.utils.errors import InputError
-from wsss_mm.utils.text import first_line
+from wsss_mm.utils.errors import InputError, first_line
 
 MiB = 2**20
 # Decoding an image takes about 15 bytes a pixel.
