@@ -6,7 +6,8 @@ import numpy as np
 from mmcv.transforms import Compose, LoadImageFromFile
 
 from wsss_mm.io.image_file import check_image, read_rgb
-from wsss_mm.utils.errors import InputError, first_line
+from wsss_mm.io.wording import first_line
+from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 
 

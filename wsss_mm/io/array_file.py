@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_mm.io.limits import MOST_ARRAY_BYTES, check_file
-from wsss_mm.utils.errors import InputError, first_line
+from wsss_mm.io.wording import first_line
+from wsss_mm.utils.errors import InputError
 
 # Of the directory at the end of the file; that of three arrays has 200 bytes.
 MOST_DIRECTORY_BYTES = 2**16

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from wsss_mm.io.array_file import load_arrays
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.limits import MOST_ARRAY_BYTES
-from wsss_mm.utils.errors import InputError, brief
+from wsss_mm.io.wording import brief
+from wsss_mm.utils.errors import InputError
 
 # A mask keeps 255 for pixels to ignore, and 0 for the background.
 MOST_CLASSES = 254

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from wsss_mm.io.limits import MOST_NOTE_BYTES, read_text
-from wsss_mm.utils.errors import InputError, first_line
+from wsss_mm.io.wording import first_line
+from wsss_mm.utils.errors import InputError
 
 # Nobody writes deeper ones, and what walks through a value calls itself at each level.
 DEEPEST = 50

@@ -8,7 +8,8 @@ import os
 import stat
 from pathlib import Path
 
-from wsss_mm.utils.errors import InputError, first_line
+from wsss_mm.io.wording import first_line
+from wsss_mm.utils.errors import InputError
 
 MiB = 2**20
 # Decoding an image takes about 15 bytes a pixel.

@@ -7,7 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from wsss_mm.io.limits import MOST_IMAGE_BYTES, MOST_PIXELS, check_file
-from wsss_mm.utils.errors import InputError, first_line
+from wsss_mm.io.wording import first_line
+from wsss_mm.utils.errors import InputError
 
 # Others need programs of the system (EPS) or have no place among photographs. JPEG
 # stands for the files of several pictures, too, that cameras write (MPO).
