@@ -24,7 +24,7 @@ from wsss_mm.io.mask_file import load_mask
 from wsss_mm.refinement import SeedFiles
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.parallel import map_ordered
-from wsss_mm.workflow.kept_files import settings_of
+from wsss_mm.workflow.kept_files import noted_threshold
 
 IMAGES_PER_TASK = 16
 Counts = npt.NDArray[Any]
@@ -171,9 +171,10 @@ def automatic_threshold(
     A threshold is chosen once, over the list that masks are made for: where the masks
     beside the CAM files have one, that one is scored.
     """
-    noted = settings_of(predictions.with_name(MASK_FOLDER)) or {}
-    if images is None and isinstance(noted.get('threshold'), float):
-        return float(noted['threshold'])
+    if images is None:
+        noted = noted_threshold(predictions.with_name(MASK_FOLDER))
+        if noted is not None:
+            return noted
     if images is None:
         raise InputError(
             f'threshold {AUTO!r} looks at the images: add --images, their folder'

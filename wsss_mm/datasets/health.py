@@ -6,7 +6,7 @@ counted, so that they can be mended together.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,17 @@ from wsss_mm.datasets.image_label_dataset import (
     check_classes,
     check_stems,
 )
-from wsss_mm.datasets.tags import read_csv, read_json, tags_from_masks, tags_from_xml
+from wsss_mm.datasets.tags import (
+    Row,
+    read_rows,
+    tags_from_masks,
+    tags_from_xml,
+)
 from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.image_id import normalise_id
 from wsss_mm.io.mask_file import load_mask
+from wsss_mm.io.wording import brief
 from wsss_mm.utils.parallel import map_ordered
-
-READERS = {'.csv': read_csv, '.json': read_json}
 
 
 @dataclass
@@ -96,26 +100,41 @@ def check_dataset(
 def check_tag_table(dataset: ImageLabelDataset, health: Health) -> list[str]:
     """List the images of the tag table; note every tag that is no class."""
     path = Path(dataset._tag_path())
-    read = READERS.get(path.suffix.lower())
-    if read is None or not path.is_file():
-        health.add('tags', [f'no tag table {path} (.csv or .json)'])
-        return []
-    text = health.attempt('tags', lambda: path.read_text(encoding='utf-8-sig'))
-    rows = health.attempt('tags', lambda: read(path, text)) if text else None
     known = {*dataset.foreground, *dataset._ignored()}
     seen: dict[str, None] = {}
-    for text, tags, where in rows or ():
+    tagged = 0
+    for text, tags, where in noting_problems(health, 'tags', read_rows(path)):
         image_id = health.attempt('tags', partial(normalise_id, text, where=where))
         if image_id is None:
             continue
         if image_id in seen:
             health.add('tags', [f'{where}: image {image_id!r} occurs twice'])
         seen[image_id] = None
+        tagged += bool(tags)
         unknown = sorted(set(tags) - known)
-        health.add('tags', [f'{where}: {tag!r} is no class' for tag in unknown])
-    if rows and 'tags' not in health.problems:
-        health.facts.append(f'{len(seen)} images with tags in {path}')
+        health.add('tags', [f'{where}: {brief(tag)} is no class' for tag in unknown])
+    if not seen and 'tags' not in health.problems:
+        health.add('tags', [f'{path} names no image; add one entry per image'])
+    note_tagged(health, tagged, len(seen), source=path)
     return list(seen)
+
+
+def noting_problems(health: Health, kind: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Go through rows until one cannot be read, which is noted."""
+    try:
+        yield from rows
+    except ValueError as error:
+        health.add(kind, [str(error)])
+
+
+def note_tagged(health: Health, tagged: int, total: int, *, source: object) -> None:
+    """Note how many images have a tag; that none has one is a problem."""
+    if total and not tagged:
+        problem = f'{source}: none of {total} images has a tag: nothing to learn from'
+        health.add('tags', [problem])
+    elif 'tags' not in health.problems:
+        without = f', {total - tagged} of them none' if tagged < total else ''
+        health.facts.append(f'{total} images with tags in {source}{without}')
 
 
 def check_each_tag(
@@ -123,6 +142,7 @@ def check_each_tag(
 ) -> None:
     """Read the tags of every image from its own file."""
     folder, known = dataset._tag_path(), dataset.foreground
+    tagged = 0
     for image_id, name in names.items():
         stem = os.path.splitext(name)[0]
         if dataset.tag_source == 'xml':
@@ -132,9 +152,9 @@ def check_each_tag(
         else:
             paths = {image_id: file_of_image(folder, name, '.png')}
             read = partial(tags_from_masks, paths, dataset._mask_classes()[1:])
-        health.attempt('tags', read)
+        tagged += any((health.attempt('tags', read) or {}).values())
     if 'tags' not in health.problems:
-        health.facts.append(f'{len(names)} images with tags in {folder}')
+        note_tagged(health, tagged, len(names), source=folder)
 
 
 def find_images(

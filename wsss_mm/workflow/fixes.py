@@ -1,12 +1,12 @@
 """The commands that put right what is wrong with a dataset or what a config needs."""
 
-import json
 import os
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+from wsss_mm.io.json_text import read_object
 from wsss_mm.workflow.config_files import tool_command
 
 CONVERTERS = {
@@ -64,7 +64,7 @@ def drawn_with(root: str) -> str | None:
     from wsss_mm.datasets.synth_voc import MANIFEST
 
     try:
-        numbers = json.loads((Path(root) / MANIFEST).read_text())
+        numbers = read_object(Path(root) / MANIFEST, kind='a manifest')
         options = [(key, int(numbers[key])) for key in ('train', 'val', 'seed', 'size')]
     except (OSError, ValueError, KeyError, TypeError):
         return None

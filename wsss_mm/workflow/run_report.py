@@ -1,6 +1,5 @@
 """The HTML report of a method's run: its figures, its curve, some CAMs and masks."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from wsss_mm import __version__
 from wsss_mm.datasets.image_files import ImageFolder
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.image_file import read_rgb
+from wsss_mm.io.json_text import parse_json
+from wsss_mm.io.limits import MOST_NOTE_BYTES, read_text
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
@@ -78,8 +79,9 @@ def read_results(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f'no {path}; name the work folder of a finished `wsss run`')
     try:
-        results: Any = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+        text = read_text(path, most=MOST_NOTE_BYTES, kind='a file of results')
+        results: Any = parse_json(text, where=path)
+    except InputError as error:
         raise InputError(
             f'{path}: not readable ({error}); run the method again'
         ) from error
