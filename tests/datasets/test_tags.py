@@ -142,9 +142,8 @@ def test_xml_counts_difficult_objects_but_no_parts(tmp_path):
 
 def test_bad_xml_is_refused(tmp_path):
     write(tmp_path / 'a.xml', XML[:50])
-    with pytest.raises(
-        ValueError, match=r'a\.xml:\d: no valid XML.*get the file again'
-    ):
+    match = r'a\.xml:\d: no valid XML.*get the file again'
+    with pytest.raises(ValueError, match=match):
         tags_from_xml(tmp_path, ['a'], CLASSES)
     with pytest.raises(ValueError, match=r"image 'b' has no annotation .*b\.xml; add"):
         tags_from_xml(tmp_path, ['b'], CLASSES)

@@ -104,7 +104,7 @@ def verify_check(
             command = test_command(check, source, figures)
             metric = 'test_evaluator' + '.0' * isinstance(cfg.test_evaluator, list)
             changed = {**options, f'{metric}.output_json': str(figures)}
-        stage = Stage(f'verify_{check.model}', tuple(command), options=changed)
+        stage = Stage('verify', tuple(command), options=changed)
         run_stage(stage, Path(scratch))
         if not figures.is_file():
             raise InputError(f'{check.model}: tools/{command[0]} gave no figures')
