@@ -75,7 +75,7 @@ def read_checks(path: str | Path) -> dict[str, list[Check]]:
         ValueError: If the file is missing or no metafile, or an entry has an
             unknown field, lacks one or holds the wrong kind of value.
     """
-    content = read_yaml(path, kind='a metafile')
+    content = read_yaml(path, kind='metafile')
     check_fields(content, str(path), needed=['Models'], known=['Collections'])
     checks: dict[str, list[Check]] = {}
     for number, model in enumerate(list_of(content, 'Models', str(path)), start=1):
@@ -170,7 +170,8 @@ def read_check(entry: Any, model: Mapping[str, Any], task: str, where: str) -> C
     values, tolerance = entry['Values'], entry['Tolerance']
     if not isinstance(values, dict) or not values or set(values) - set(FIGURES):
         raise InputError(
-            f'{where}: Values is {brief(values)}; name figures out of {", ".join(FIGURES)}'
+            f'{where}: Values is {brief(values)}; name figures out of '
+            f'{", ".join(FIGURES)}'
         )
     for key, value in [*values.items(), ('Tolerance', tolerance)]:
         if not is_number(value):

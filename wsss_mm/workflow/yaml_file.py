@@ -63,19 +63,21 @@ def read_yaml(path: str | Path, *, kind: str) -> Any:
         InputError: If it is missing, too large, or not such YAML.
     """
     try:
-        text = read_text(path, most=MOST_YAML_BYTES, kind=kind)
+        text = read_text(path, most=MOST_YAML_BYTES, kind=f'a {kind}')
         return yaml.load(text, PlainLoader)
     except FileNotFoundError as error:
-        raise InputError(f'no {kind} {path}; give its path') from error
+        raise InputError(
+            f'{path}: no {kind} that can be read (no such file)'
+        ) from error
     except InputError:
         raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f'{path}:{mark.line + 1}' if mark else f'{path}'
         reason = error.problem or first_line(error)
-        raise InputError(f'{place}: not {kind} that can be read ({reason})') from error
+        raise InputError(f'{place}: no {kind} that can be read ({reason})') from error
     # Characters, dates and numbers that are none, and lists in too many lists.
     except Exception as error:
         raise InputError(
-            f'{path}: not {kind} that can be read ({first_line(error)})'
+            f'{path}: no {kind} that can be read ({first_line(error)})'
         ) from error
