@@ -22,16 +22,16 @@ class Located(dict[Any, Any]):
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Load values without objects, aliases (which multiply) and repeated keys."""
+    """Load values without objects, merged mappings and repeated keys."""
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuse an alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(
-                problem='aliases (*name) are not read; write the value out',
-                problem_mark=self.peek_event().start_mark,
-            )
-        return super().compose_node(parent, index)
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse to merge mappings: a few lines would grow to gigabytes."""
+        for key, _ in node.value:
+            if key.tag == 'tag:yaml.org,2002:merge':
+                raise yaml.MarkedYAMLError(
+                    problem='a mapping is merged (<<); write its fields out',
+                    problem_mark=key.start_mark,
+                )
 
     def construct_located(self, node: yaml.MappingNode) -> Iterator[Located]:
         """Make a mapping."""
