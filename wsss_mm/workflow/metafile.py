@@ -30,6 +30,7 @@ CURVE_FIGURES = ('mIoU_best', 'best_threshold')
 AUTO = 'auto'
 # Figures are percentages and fractions.
 LARGEST = 1e6
+MOST_TOLERANCE = 100
 PROVENANCE = ('Recipe', 'Seed', 'Hardware', 'Commit')
 
 
@@ -176,8 +177,10 @@ def read_check(entry: Any, model: Mapping[str, Any], task: str, where: str) -> C
     for key, value in [*values.items(), ('Tolerance', tolerance)]:
         if not is_number(value):
             raise InputError(f'{where}: {key} is {brief(value)}; give a number')
-    if tolerance < 0:
-        raise InputError(f'{where}: Tolerance is {tolerance}; give 0 or more')
+    if not 0 <= tolerance < MOST_TOLERANCE:
+        raise InputError(
+            f'{where}: Tolerance is {tolerance}; give a number in [0, {MOST_TOLERANCE})'
+        )
     check_source(entry, where)
     return Check(
         model=str(model['Name']),
