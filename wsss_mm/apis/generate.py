@@ -29,6 +29,7 @@ from wsss_mm.workflow.kept_files import (
     settings_of,
 )
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
+from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share, workers_here
 from wsss_mm.workflow.resume import start_from_nothing
 from wsss_mm.workflow.weights import load_weights
@@ -184,7 +185,8 @@ def predict(
     masks: bool,
 ) -> None:
     """Run the CAM network over some images."""
-    cfg.test_dataloader.dataset.indices = indices
+    data = cfg.test_dataloader.dataset
+    data.indices = rows_in_list(data, indices)
     hook = dict(
         type='PseudoLabelHook',
         out_dir=str(out),

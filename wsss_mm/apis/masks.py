@@ -33,6 +33,7 @@ from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder, score_folder
 from wsss_mm.workflow.kept_files import claim, settings_of
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
+from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share_of_remaining, workers_here
 from wsss_mm.workflow.weights import fingerprint
 
@@ -112,7 +113,9 @@ def refine_masks(
     jobs: Any = seed_jobs(dataset, todo, out)
     if walks and affinity:
         network = AffinityNetwork(load_config(str(affinity[0])), str(affinity[1]))
-        jobs = with_affinity(jobs, network.predict(cfg.test_dataloader.dataset, todo))
+        data = cfg.test_dataloader.dataset
+        affinities = network.predict(data, rows_in_list(data, todo))
+        jobs = with_affinity(jobs, affinities)
     refiners = build_chain({chain: chain_steps(cfg, chain)}, chain)
     save = partial(
         save_refined,

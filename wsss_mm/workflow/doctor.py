@@ -27,6 +27,7 @@ from wsss_mm.workflow.fixes import (
     fix_of_weights,
 )
 from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.nested_datasets import plain_datasets
 from wsss_mm.workflow.resume import check_start_weights
 
 SHOWN = 3
@@ -52,8 +53,9 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
         loader = cfg.get(f'{split}_dataloader')
         if loader is None:
             continue
-        options = dict(loader.dataset, pipeline=[], lazy_init=True)
-        built.setdefault(str(options), (split, DATASETS.build(options)))
+        for data in plain_datasets(loader.dataset):
+            options = dict(data, pipeline=[], lazy_init=True)
+            built.setdefault(str(options), (split, DATASETS.build(options)))
     head = cfg.model.get('decode_head') or {}
     for _, dataset in built.values():
         wanted, stated = len(dataset.metainfo['classes']), head.get('num_classes')
@@ -69,7 +71,7 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
 def check_seed_scores(cfg: Config, path: str, report: Report) -> None:
     """Check that what an affinity network learns from was made."""
     loader = cfg.get('train_dataloader') or dict(dataset={})
-    data = loader['dataset']
+    data = plain_datasets(loader['dataset'])[0]
     name = (data.get('data_prefix') or {}).get('seed_scores_path')
     folder = os.path.join(data.get('data_root') or '', name or '')
     if name is not None and not os.path.isdir(folder):

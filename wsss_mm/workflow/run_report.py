@@ -20,6 +20,7 @@ from wsss_mm.utils.errors import InputError
 from wsss_mm.visualization import draw_cam, draw_mask, write_report
 from wsss_mm.workflow.folders import mask_folder
 from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.nested_datasets import plain_datasets
 
 WORDS = {
     'cam': 'CAMs at the background threshold of the masks',
@@ -114,7 +115,8 @@ def samples_of(
     cfg = load_config(str(configs[0]))
     import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
-    options = dict(cfg.test_dataloader.dataset, pipeline=[], lazy_init=True)
+    data = plain_datasets(cfg.test_dataloader.dataset)[0]
+    options = dict(data, pipeline=[], lazy_init=True)
     dataset = DATASETS.build(options)
     images = ImageFolder(dataset.data_prefix['img_path'])
     chains = [
