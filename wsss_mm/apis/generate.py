@@ -1,7 +1,7 @@
 """From a CAM network and image tags to CAM files and pseudo masks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from wsss_mm.apis.dataset import (
     names_of,
 )
 from wsss_mm.apis.refine import seed_jobs
+from wsss_mm.apis.unreadable import unreadable_images
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.registry import MODELS
@@ -46,11 +47,14 @@ class GeneratedCAMs:
         out: Folder that holds ``cams`` and ``masks``.
         images: How many images there are, those of an earlier run included.
         threshold: Background threshold of the masks, in [0, 1).
+        failures: For each image that cannot be read, what is wrong with its file; it
+            has no CAM file and no mask.
     """
 
     out: Path
     images: int
     threshold: float
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cams(self) -> Path:
@@ -97,13 +101,14 @@ def generate_cams(
         work_dir: Folder of the log.
         options: Config values to override, by dotted key.
         launcher: ``'none'``, or that of MMEngine which started this process.
-        workers: Processes that read files for ``'auto'``, 0 for none.
+        workers: Processes that read files, 0 for none.
 
     Returns:
-        The folders, the number of images and the threshold.
+        The folders, the number of images, the threshold, and the images that cannot be
+        read.
 
     Raises:
-        InputError: If config, checkpoint, tags or an image cannot be used, or the
+        InputError: If config, checkpoint or tags cannot be used, or the
             folder holds results of other settings or weights.
 
     Reference:
@@ -140,15 +145,20 @@ def generate_cams(
         masks=not automatic,
         overwrite=overwrite,
     )
+    count = workers_here(workers, launcher)
+    failures = unreadable_images(dataset, todo, workers=count)
+    todo = [i for i in todo if i not in failures]
     if todo:
         predict(*(cfg, checkpoint, folder, todo), cams=save_cams, masks=not automatic)
     if automatic:
-        count = workers_here(workers, launcher)
-        chosen = masks_at_chosen_threshold(dataset, folder, workers=count)
+        every = [i for i in range(len(dataset)) if i not in failures]
+        chosen = masks_at_chosen_threshold(dataset, every, folder, workers=count)
     else:
         chosen = float(cfg.model.get('module', cfg.model).test_cfg.background_threshold)
     barrier()
-    return GeneratedCAMs(folder, len(dataset), chosen)
+    names = names_of(dataset)
+    named = {names[i]: message for i, message in failures.items()}
+    return GeneratedCAMs(folder, len(dataset), chosen, named)
 
 
 def unfinished(
@@ -214,10 +224,11 @@ def needs_training(cfg: Config) -> bool:
     return bool(getattr(head, 'trainable', True))
 
 
-def masks_at_chosen_threshold(dataset: Any, out: Path, *, workers: int) -> float:
+def masks_at_chosen_threshold(
+    dataset: Any, every: Sequence[int], out: Path, *, workers: int
+) -> float:
     """Choose the background threshold from all CAM files and make all masks with it."""
     barrier()  # the CAM files of the other processes
-    every = range(len(dataset))
     files = [one for _, one in seed_jobs(dataset, every, out)]
     threshold = choose_from_files(files, workers=workers)
     LOGGER.info('background threshold %.2f, chosen without masks', threshold)

@@ -14,7 +14,7 @@ from wsss_mm.apis.dataset import (
     for_pseudo_labels,
     names_of,
 )
-from wsss_mm.apis.generate import WAIT_SECONDS
+from wsss_mm.apis.generate import WAIT_SECONDS, GeneratedCAMs
 from wsss_mm.apis.refine import (
     AffinityNetwork,
     chain_steps,
@@ -237,14 +237,17 @@ def check_refinement(
     return Path(out or cfg.work_dir)
 
 
-def report_failures(written: Sequence[WrittenFiles]) -> None:
+def report_failures(written: Sequence[WrittenFiles | GeneratedCAMs]) -> None:
     """Raise an error that lists the images which failed, if any did.
 
     Raises:
         InputError: With one line for each image.
     """
     barrier()  # launchers end all processes when one ends with an error
-    failures = {name: one for part in written for name, one in part.failures.items()}
+    # What comes after a failure fails as well: the first is said.
+    failures: dict[str, str] = {}
+    for part in written:
+        failures = {**part.failures, **failures}
     if failures:
         shown = '\n  '.join(f'{name}: {one}' for name, one in sorted(failures.items()))
         raise InputError(

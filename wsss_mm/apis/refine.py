@@ -74,18 +74,28 @@ class AffinityNetwork:
         self.model.to(get_device()).eval()
         self.pipeline = cfg.test_dataloader.dataset.pipeline
 
-    def predict(self, dataset: ConfigDict, indices: list[int]) -> Iterator[AffinityMap]:
+    def predict(
+        self, dataset: ConfigDict, indices: list[int]
+    ) -> Iterator[AffinityMap | InputError]:
         """Predict the affinities of some images of a dataset, in order.
 
         Args:
             dataset: Config of the dataset.
             indices: Which of its images.
+
+        Yields:
+            The affinities of each image, or why it cannot be read.
         """
         # No sampler: that would share the images out between processes once more.
         images = DATASETS.build(dict(dataset, pipeline=self.pipeline, indices=indices))
         with torch.no_grad():
             for index in range(len(indices)):
-                batch = pseudo_collate([images[index]])
+                try:
+                    image = images[index]
+                except InputError as error:
+                    yield error
+                    continue
+                batch = pseudo_collate([image])
                 (sample,) = self.model.test_step(batch)
                 edge = sample.edge.data[0] if 'edge' in sample else None
                 yield AffinityMap(
@@ -111,11 +121,14 @@ def seed_jobs(
 
 
 def with_affinity(
-    jobs: Iterable[tuple[str, SeedFiles]], affinities: Iterable[AffinityMap]
+    jobs: Iterable[tuple[str, SeedFiles]],
+    affinities: Iterable[AffinityMap | InputError],
 ) -> Iterator[Job]:
-    """Give each seed the affinity map of its image."""
+    """Give each seed the affinity map of its image, or the error in its place."""
 
-    def load(files: SeedFiles, affinity: AffinityMap) -> Seed:
+    def load(files: SeedFiles, affinity: AffinityMap | InputError) -> Seed:
+        if isinstance(affinity, InputError):
+            raise affinity
         return replace(files(), affinity=affinity)
 
     for (name, files), affinity in zip(jobs, affinities):

@@ -9,8 +9,9 @@ import argparse
 import os
 
 from wsss_mm.apis.background_threshold import AUTO
-from wsss_mm.apis.generate import generate_cams
+from wsss_mm.apis.generate import GeneratedCAMs, generate_cams
 from wsss_mm.apis.masks import (
+    WrittenFiles,
     check_refinement,
     refine_masks,
     report_failures,
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
         launcher=args.launcher,
         workers=args.workers,
     )
-    generate_cams(
+    made = generate_cams(
         args.config,
         args.checkpoint,
         out=out,
@@ -123,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
         work_dir=args.work_dir,
         **common,
     )
-    written = []
+    written: list[GeneratedCAMs | WrittenFiles] = [made]
     if args.seed_scores:
         written.append(write_seed_scores(args.config, out, **common))
     if refines:
