@@ -157,11 +157,17 @@ def file_of_image(folder: str | Path, image_name: str, suffix: str) -> str:
     Args:
         folder: Of masks, annotations or the like.
         image_name: Path of the image below its folder.
-        suffix: What takes the place of the image's extension.
+        suffix: What takes the place of the image's extension; a file may have it in
+            capitals.
 
     Returns:
         The path; in the Unicode form of `result_name` unless a file has the image's.
+        There need not be such a file.
     """
-    stored = os.path.join(folder, os.path.splitext(image_name)[0] + suffix)
-    composed = os.path.join(folder, result_name(image_name) + suffix)
-    return stored if os.path.isfile(stored) else composed
+    stored, composed = os.path.splitext(image_name)[0], result_name(image_name)
+    for stem in (stored, composed):
+        for ending in (suffix, suffix.upper(), suffix.capitalize()):
+            path = os.path.join(folder, stem + ending)
+            if os.path.isfile(path):
+                return path
+    return os.path.join(folder, composed + suffix)

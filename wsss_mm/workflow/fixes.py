@@ -17,6 +17,12 @@ CONVERTERS = {
         'VOCtrainval_11-May-2012.tar --sbd benchmark.tgz --out {root}',
     ),
 }
+SAID = {
+    'strays': 'nothing reads them: delete them, or add their images',
+    'links': 'put a file of its own in the place of each link, or leave one image out',
+    'absent': 'look at the masks, if the classes are to be there',
+    'values': 'save class indices, 8-bit palette or grey, 255 for pixels to ignore',
+}
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
 # What makes the weights that our configs start from, by the name of their file.
 WEIGHTS = {
@@ -84,8 +90,8 @@ def fix_of_data(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
         work = f'work_dirs/{Path(first).stem}'
         tool = tool_command('gen_pseudo.py')
         return f'{tool} {first} {work}/cam --out {work} --overwrite'
-    if kind == 'strays':
-        return 'nothing reads them: delete them, or add their images'
+    if kind in SAID:
+        return SAID[kind]
     table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())
     if kind == 'tags' and table:
         classes = '' if os.path.isdir(target) else f', or the classes in {target}'
