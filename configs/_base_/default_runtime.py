@@ -33,6 +33,7 @@ default_hooks = dict(
     finite=dict(type='FiniteTrainingHook'),
     # Names of the classes, for heads that work with words.
     dataset_meta=dict(type='DatasetMetaHook'),
+    batch_norm=dict(type='BatchNormHook'),
     visualization=dict(type='SegVisualizationHook'),
 )
 vis_backends = [dict(type='LocalVisBackend')]

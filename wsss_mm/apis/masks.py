@@ -14,7 +14,7 @@ from wsss_mm.apis.dataset import (
     for_pseudo_labels,
     names_of,
 )
-from wsss_mm.apis.generate import WAIT_SECONDS
+from wsss_mm.apis.generate import WAIT_SECONDS, GeneratedCAMs
 from wsss_mm.apis.refine import (
     AffinityNetwork,
     chain_steps,
@@ -35,6 +35,7 @@ from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder, score_folder
 from wsss_mm.workflow.kept_files import claim, settings_of
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
+from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share_of_remaining, workers_here
 from wsss_mm.workflow.weights import fingerprint
 
@@ -115,7 +116,9 @@ def refine_masks(
     jobs: Any = seed_jobs(dataset, todo, out)
     if walks and affinity:
         network = AffinityNetwork(load_config(str(affinity[0])), str(affinity[1]))
-        jobs = with_affinity(jobs, network.predict(cfg.test_dataloader.dataset, todo))
+        data = cfg.test_dataloader.dataset
+        affinities = network.predict(data, rows_in_list(data, todo))
+        jobs = with_affinity(jobs, affinities)
     refiners = build_chain({chain: chain_steps(cfg, chain)}, chain)
     save = partial(
         save_refined,
@@ -237,7 +240,7 @@ def check_refinement(
     return Path(out or cfg.work_dir)
 
 
-def report_failures(written: Sequence[WrittenFiles]) -> None:
+def report_failures(written: Sequence[WrittenFiles | GeneratedCAMs]) -> None:
     """End a command some of whose images failed; return if all succeeded.
 
     Raises:
@@ -245,5 +248,8 @@ def report_failures(written: Sequence[WrittenFiles]) -> None:
         RuntimeError: If images failed by a fault of the program.
     """
     barrier()  # launchers end all processes when one ends with an error
-    failures = {name: one for part in written for name, one in part.failures.items()}
+    # What comes after a failure fails as well: the first is said.
+    failures: dict[str, Failure] = {}
+    for part in written:
+        failures = {**part.failures, **failures}
     raise_failures(failures, total=written[0].images if written else 0)

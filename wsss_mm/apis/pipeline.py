@@ -29,6 +29,7 @@ from wsss_mm.workflow.method import (
     segmenter_test_stage,
     train_stage,
 )
+from wsss_mm.workflow.nested_datasets import only_dataset
 from wsss_mm.workflow.stage import Stage, run_stages
 
 SEED_SCORES_KEY = 'train_dataloader.dataset.data_prefix.seed_scores_path'
@@ -67,7 +68,11 @@ class Plan:
         """True masks of the evaluation split and its list, if there are any."""
         if not has_masks(self.cfg, 'val'):
             return None
-        data = self.cfg.val_dataloader.dataset
+        data = only_dataset(
+            self.cfg.val_dataloader.dataset,
+            where='val_dataloader.dataset',
+            remedy='masks are scored on one',
+        )
         folder = (data.get('data_prefix') or {}).get('seg_map_path')
         if folder is None:
             return None

@@ -1,5 +1,6 @@
 """Write files whole or not at all."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from wsss_mm.utils.errors import InputError
 
 # In bytes; a name has 255 at most.
 LONGEST_STEM, LONGEST_SUFFIX = 200, 32
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     was at `path` before stays. Missing folders are made.
 
     Raises:
-        ValueError: If the folder cannot be made or written to.
+        ValueError: If the folder cannot be made or written to, or the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(temporary_name(path))
@@ -32,10 +34,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     try:
         yield temporary
-        try:
-            os.replace(temporary, path)
-        except OSError as error:
+        os.replace(temporary, path)
+    except OSError as error:
+        if is_about(error, temporary):
             raise cannot_write(path, error) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -47,9 +50,16 @@ def temporary_name(path: Path) -> str:
     return f'.{stem}.{secrets.token_hex(6)}{suffix}'
 
 
+def is_about(error: OSError, path: Path) -> bool:
+    """Say whether an error is one of writing a file; a full disk's names no file."""
+    if error.filename is None:
+        return error.errno in NO_SPACE
+    return os.fspath(path) in (error.filename, error.filename2)
+
+
 def cannot_write(path: Path, error: OSError) -> InputError:
     """Word the error of a file that cannot be written."""
     return InputError(
-        f'cannot write {path}: {error.strerror}; '
+        f'cannot write {path}: {error.strerror or error}; '
         'choose a folder you may write to, on a disk with space left'
     )

@@ -16,6 +16,7 @@ from mmengine.dist import is_main_process
 from wsss_mm.utils.errors import InputError
 
 LOCK = '.wsss.lock'
+MOST_CHARACTERS = 2**16
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def acquire(path: Path) -> TextIO:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.seek(0)
-            said = describe(handle.read())
+            said = describe(handle.read(MOST_CHARACTERS))
             handle.close()
             raise InputError(
                 f'{path.parent}: another command works in this folder ({said}); wait '
@@ -97,5 +98,5 @@ def describe(text: str) -> str:
             f'process {found["process"]} on {found["host"]} since '
             f'{found["started"]}: {command}'
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return 'its lock does not say which'
