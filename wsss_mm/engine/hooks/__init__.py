@@ -3,6 +3,7 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .finite_training_hook import FiniteTrainingHook
 from .pseudo_label_hook import PseudoLabelHook
+from .random_state_hook import RandomStateHook
 from .reconstruction_ramp_hook import ReconstructionRampHook
 from .weights_fit_hook import WeightsFitHook
 
@@ -10,6 +11,7 @@ __all__ = [
     'AtomicCheckpointHook',
     'FiniteTrainingHook',
     'PseudoLabelHook',
+    'RandomStateHook',
     'ReconstructionRampHook',
     'WeightsFitHook',
 ]
