@@ -15,7 +15,10 @@ COMPONENTS = (
     *('wsss_mm.refinement', 'wsss_mm.visualization'),
 )
 HEADS = 'wsss_mm.models.decode_heads'
-SHARED_HEADS = {'cam_head', 'affinity_head'}
+SHARED_HEADS = {
+    *('base_affinity_head', 'base_cam_head'),
+    *('affinity_head', 'cam_head', 'erasing_branch'),
+}
 
 
 class Import(NamedTuple):
@@ -81,7 +84,8 @@ def imports_under(root):
 
 
 def the_package_root_imports_nothing(imports):
-    return [i for i in imports if i.importer == 'wsss_mm']
+    # Its public names are loaded when they are first asked for.
+    return [i for i in imports if i.importer == 'wsss_mm' and i.at_module_level]
 
 
 def maths_loads_only_torch_and_numpy(imports):

@@ -1,10 +1,13 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -70,6 +73,140 @@ def test_setup_reads_version_and_name(root):
     pytest.importorskip('setuptools')
     lines = run_setup(root, '--quiet', '--name', '--version')
     assert lines[-3:] == ['wsss_mm', wsss_mm.__version__, '']
+
+
+# To be moved into the package.
+SOURCES = (
+    *('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE'),
+    *('model-index.yml', 'requirements', 'configs', 'tools', 'wsss_mm'),
+)
+
+
+def pip(*args, **kwargs):
+    command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', *args]
+    done = subprocess.run(command, capture_output=True, text=True, **kwargs)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope='session')
+def wheel(root, tmp_path_factory):
+    """The wheel, built from a copy of what it is made of."""
+    pytest.importorskip('pip')
+    setuptools = pytest.importorskip('setuptools')
+    if Version(setuptools.__version__) < Version('70.1'):
+        pytest.importorskip('wheel')
+    folder = tmp_path_factory.mktemp('wheel')
+    source = folder / 'source'
+    source.mkdir()
+    ignore = shutil.ignore_patterns('__pycache__', '*.pyc', '.mim')
+    for name in SOURCES:
+        if (root / name).is_dir():
+            shutil.copytree(root / name, source / name, ignore=ignore)
+        else:
+            shutil.copy(root / name, source / name)
+    options = ('--no-deps', '--no-build-isolation', '--no-index', '-q')
+    pip('wheel', '.', *options, '-w', str(folder / 'dist'), cwd=source)
+    (file,) = (folder / 'dist').glob('wsss_mm-*.whl')
+    return file
+
+
+def files_below(folder):
+    return {
+        path.relative_to(folder.parent).as_posix()
+        for path in folder.rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+
+
+def test_the_wheel_has_modules_configs_tools_and_index(root, wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        info = f'wsss_mm-{wsss_mm.__version__}.dist-info'
+        scripts = archive.read(f'{info}/entry_points.txt').decode()
+        metadata = archive.read(f'{info}/METADATA').decode()
+    modules = {path for path in files_below(root / 'wsss_mm') if '/.mim/' not in path}
+    extra = {*files_below(root / 'configs'), *files_below(root / 'tools')}
+    shipped = {f'wsss_mm/.mim/{name}' for name in (*extra, 'model-index.yml')}
+    assert 'wsss_mm/py.typed' in modules
+    assert len(extra) > 100
+    found = {name for name in names if name.startswith('wsss_mm/')}
+    assert found == modules | shipped
+    assert {name.split('/')[0] for name in names} == {'wsss_mm', info}
+    assert 'wsss = wsss_mm.cli.main:main' in scripts
+    assert 'Requires-Python: >=3.10' in metadata
+    for extra_name in ('crf', 'mminstall', 'tests'):
+        assert f'Provides-Extra: {extra_name}' in metadata
+
+
+@pytest.fixture(scope='session')
+def installed(wheel, tmp_path_factory):
+    """Run Python in a folder of its own where only the wheel has our modules."""
+    target = tmp_path_factory.mktemp('installed')
+    pip('install', '--no-deps', '--no-index', '-q', '--target', str(target), str(wheel))
+    elsewhere = tmp_path_factory.mktemp('elsewhere')
+    environment = {**os.environ, 'PYTHONPATH': str(target)}
+
+    def run(*args):
+        return subprocess.run(
+            [sys.executable, *args],
+            cwd=elsewhere,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    run.target = target
+    return run
+
+
+def test_the_wheel_works_outside_of_any_checkout(installed):
+    done = installed('-m', 'wsss_mm', '--help')
+    assert done.returncode == 0, done.stderr
+    assert 'doctor' in done.stdout
+    code = (
+        'import wsss_mm\n'
+        'from wsss_mm.workflow.config_files import find_config\n'
+        'print(wsss_mm.__file__)\nprint(find_config("seam_r38_voc"))'
+    )
+    done = installed('-c', code)
+    assert done.returncode == 0, done.stderr
+    package = installed.target / 'wsss_mm'
+    config = package / '.mim' / 'configs' / 'seam' / 'seam_r38_voc.py'
+    assert done.stdout.split() == [str(package / '__init__.py'), str(config)]
+    done = installed('-m', 'wsss_mm', 'doctor')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f'in {package}' in done.stdout
+    assert 'nothing is broken' in done.stdout
+    # Its messages name commands that are there.
+    done = installed('-m', 'wsss_mm', 'doctor', 'seam_r38_coco', '--workers', '1')
+    assert done.returncode == 1, done.stderr
+    (tool,) = re.findall(r'python (\S+/coco14.py)', done.stdout)
+    assert os.path.isfile(tool)
+    assert installed(tool, '--help').returncode == 0
+
+
+def test_the_command_is_installed(installed):
+    script = installed.target / 'bin' / 'wsss'
+    done = installed(str(script), '--version')
+    assert done.stdout == f'wsss_mm {wsss_mm.__version__}\n'
+
+
+def test_the_model_index_lists_every_metafile(root):
+    index = yaml.safe_load((root / 'model-index.yml').read_text())
+    files = [
+        path.relative_to(root).as_posix()
+        for path in sorted((root / 'configs').glob('*/metafile.yml'))
+    ]
+    assert index == {'Import': files}
+
+
+def test_tools_only_read_arguments(root):
+    tools = [*(root / 'tools').glob('*.py'), *(root / 'tools').glob('*/*.py')]
+    others = {'analysis_tools', 'dataset_converters'}
+    short = [path for path in tools if path.parent.name not in others]
+    assert len(short) >= 9
+    long = {path.name for path in short if len(path.read_text().splitlines()) > 60}
+    assert long == set()
 
 
 def test_changelog_knows_the_version_or_has_it_in_the_making(root):
@@ -234,7 +371,7 @@ def test_a_folder_that_is_no_environment_is_kept(root, tools_only, tmp_path):
     (tmp_path / 'keep').write_text('mine')
     done = run_make(root, 'env', f'VENV={tmp_path}', path=str(tools_only))
     assert done.returncode != 0
-    assert 'is no Python environment' in done.stderr
+    assert 'is not a Python environment' in done.stderr
     assert (tmp_path / 'keep').read_text() == 'mine'
 
 
@@ -253,6 +390,10 @@ def test_a_finished_environment_is_reused_until_the_pins_change(root, tmp_path):
             continue
         digest = hashlib.sha256(pins + version).hexdigest()[:16]
         (environment / f'.ready-{digest}').touch()
+    parts = ('setup.py', 'pyproject.toml', 'wsss_mm/__init__.py')
+    installed = b''.join((root / name).read_bytes() for name in parts)
+    digest = hashlib.sha256(os.fsencode(root) + installed).hexdigest()[:16]
+    (environment / f'.installed-{digest}').touch()
     before = sorted(path.name for path in environment.iterdir())
     done = run_make(root, 'env', f'VENV={environment}')
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
@@ -260,7 +401,27 @@ def test_a_finished_environment_is_reused_until_the_pins_change(root, tmp_path):
     for stamp in environment.glob('.ready-*'):
         stamp.rename(environment / '.ready-of-other-pins')
     done = run_make(root, 'env', f'VENV={environment}')
-    assert 'is no Python environment' in done.stderr  # it would build anew
+    assert 'is not a Python environment' in done.stderr  # it would build anew
+
+
+def test_another_checkout_or_set_up_is_installed_again(root, tools_only, tmp_path):
+    """A stand-in for Python notes what pip is asked for."""
+    add_python(tools_only, '3.12')
+    environment = tmp_path / 'env'
+    (environment / 'bin').mkdir(parents=True)
+    for name in ('.ready-abc', '.installed-other'):
+        (environment / name).touch()
+    python = environment / 'bin' / 'python'
+    python.write_text(f'#!/bin/sh\necho "$*" >>"{tmp_path}/asked.txt"\n')
+    python.chmod(0o755)
+    for _ in range(2):
+        done = run_make(root, 'env', f'VENV={environment}', path=str(tools_only))
+        assert done.returncode == 0, done.stderr
+    (asked,) = (tmp_path / 'asked.txt').read_text().splitlines()
+    assert asked.startswith('-m pip install')
+    assert asked.endswith('--no-deps --no-build-isolation -e .')
+    marks = sorted(path.name for path in environment.glob('.*'))
+    assert marks == ['.installed-abc', '.ready-abc']
 
 
 def test_what_a_missing_crf_needs_is_said(root, tools_only, tmp_path):

@@ -86,7 +86,7 @@ install_checkout() {
 
 build() {
     if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
-        die "$venv exists and is no Python environment: move it away, or set VENV=..."
+        die "$venv exists and is not a Python environment: move it away, or set VENV=..."
     fi
     rm -rf "$venv"
     say "1/6 new environment in $venv (Python $version)"

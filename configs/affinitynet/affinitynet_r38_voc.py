@@ -8,12 +8,13 @@ _base_ = [
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 # AffinityNet trains on smaller images than SEAM.
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
     dict(type='RandomResizeLong', low=256, high=512),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
-    dict(type='NormalizeFloat'),
+    {{_base_.steps.flip}},
+    {{_base_.steps.jitter}},
+    {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size={{_base_.crop_size}}),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.pack}},
 ]
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))

@@ -9,17 +9,18 @@ _base_ = [
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 crop_size = (321, 321)
 train_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='LoadTrainingMask'),
-    dict(type='RandomFlip', prob=0.5),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.load_mask}},
+    {{_base_.steps.flip}},
     dict(
         type='RandomResize',
         scale=(500, 500),
         ratio_range=(0.5, 1.5),
         keep_ratio=True,
     ),
-    dict(type='NormalizeFloat'),
+    {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size=crop_size, img_pad=0, seg_pad=255),
-    dict(type='PackSegInputs'),
+    {{_base_.steps.pack_mask}},
 ]
 train_dataloader = dict(batch_size=10, dataset=dict(pipeline=train_pipeline))

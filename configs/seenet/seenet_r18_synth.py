@@ -12,14 +12,15 @@ model = dict(
 # As SeeNet predicts: an image and its mirror, the stronger of the two.
 tta_model = dict(type='MaxCAMTTAModel')
 tta_pipeline = [
-    dict(type='LoadRGBImage'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
     dict(
         type='TestTimeAug',
         transforms=[
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='NormalizeFloat')],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
+            {{_base_.steps.mirrors}},
+            [{{_base_.steps.normalize}}],
+            [{{_base_.steps.load_truth}}],
+            [{{_base_.steps.pack}}],
         ],
     ),
 ]

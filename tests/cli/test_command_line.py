@@ -2,32 +2,7 @@ import argparse
 
 import pytest
 
-from wsss_mm.cli.command_line import OptionsAction, parse_options, readable_errors
-
-
-class TestErrors:
-    @pytest.mark.parametrize('kind', [ValueError, FileNotFoundError])
-    def test_bad_input_ends_with_a_line_and_status_2(self, capsys, kind):
-        with pytest.raises(SystemExit) as exit_info, readable_errors():
-            raise kind('a.csv: no such class')
-        assert exit_info.value.code == 2
-        captured = capsys.readouterr()
-        assert captured.err == 'error: a.csv: no such class\n'
-        assert captured.out == ''
-
-    def test_the_traceback_of_a_worker_is_cut(self, capsys):
-        text = (
-            'Caught ValueError in DataLoader worker process 0.\n'
-            'Original Traceback (most recent call last):\n  File "x.py", line 1\n'
-            'ValueError: a.jpg: truncated\n'
-        )
-        with pytest.raises(SystemExit), readable_errors():
-            raise ValueError(text)
-        assert capsys.readouterr().err == 'error: a.jpg: truncated\n'
-
-    def test_our_own_mistakes_stay_visible(self):
-        with pytest.raises(TypeError), readable_errors():
-            raise TypeError('a bug')
+from wsss_mm.cli.command_line import OptionsAction, parse_options
 
 
 class TestOptions:

@@ -14,7 +14,6 @@ import wsss_mm.models  # noqa: F401
 from wsss_mm.apis.refine import chain_steps, needs_affinity, training_scores
 from wsss_mm.refinement import build_chain
 from wsss_mm.registry import DATASETS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
-from wsss_mm.workflow.launch import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 LEAVES = sorted(
@@ -85,7 +84,8 @@ def test_its_parts_exist_and_fit(name):
 
 def check_seed_steps(cfg, model):
     steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
-    assert steps['LoadSeedScores'].folder == cfg.seed_scores
+    assert 'LoadSeedScores' in steps
+    assert cfg.train_dataloader.dataset.data_prefix.seed_scores_path == 'seed_scores'
     # Scores are averaged over cells; labels of pixels are thinned out afterwards.
     thinned = steps['ThinSeed'].cell if 'ThinSeed' in steps else 1
     assert steps['SeedFromScores'].cell * thinned == model.stride
@@ -96,11 +96,38 @@ def check_seed_steps(cfg, model):
     assert out.shape[-2:] == (height // model.stride, width // model.stride)
 
 
-def test_the_folder_of_seed_scores_is_an_option():
-    path = CONFIGS / 'seam/seam_r18_synth_affinity.py'
-    cfg = load_config(str(path), {'seed_scores': '/elsewhere'})
-    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
-    assert steps['LoadSeedScores'].folder == '/elsewhere'
+def steps_of(pipeline):
+    """Every step of a pipeline, those inside a step included."""
+    for step in pipeline:
+        for inner in step.get('transforms', []):
+            yield from steps_of(inner)
+        yield step
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_no_step_is_shared_between_splits(name):
+    """An option for a step of one split must not reach another."""
+    cfg = load(name)
+    pipelines = {
+        split: cfg[f'{split}_dataloader'].dataset.pipeline for split in splits(cfg)
+    }
+    pipelines |= {
+        key: cfg[key] for key in ('test_pipeline', 'tta_pipeline') if key in cfg
+    }
+    places = [
+        {id(step) for step in steps_of(pipeline)} for pipeline in pipelines.values()
+    ]
+    assert len(set.union(*places)) == sum(map(len, places))
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_images_arrive_as_mmsegmentation_s_tools_load_them(name):
+    cfg = load(name)
+    pipelines = [cfg[f'{split}_dataloader'].dataset.pipeline for split in splits(cfg)]
+    pipelines += [cfg[key] for key in ('test_pipeline', 'tta_pipeline') if key in cfg]
+    for pipeline in pipelines:
+        assert pipeline[0] == dict(type='LoadImageFromFile', imdecode_backend='pillow')
+        assert pipeline[1] == dict(type='BGRToRGB')
 
 
 @pytest.mark.parametrize('name', LEAVES)

@@ -181,7 +181,8 @@ def test_voc12_is_the_recipe_of_seam(root):
     cfg = Config.fromfile(root / 'configs/_base_/datasets/voc12.py')
     types = [step['type'] for step in cfg.train_pipeline]
     assert types == [
-        'LoadRGBImage',
+        'LoadImageFromFile',
+        'BGRToRGB',
         'RandomResizeLong',
         'RandomFlip',
         'ColorJitterPIL',
@@ -189,5 +190,5 @@ def test_voc12_is_the_recipe_of_seam(root):
         'RandomCropPad',
         'PackWSSSInputs',
     ]
-    assert (cfg.train_pipeline[1].low, cfg.train_pipeline[1].high) == (448, 768)
+    assert (cfg.train_pipeline[2].low, cfg.train_pipeline[2].high) == (448, 768)
     assert cfg.train_dataloader.batch_size == 8

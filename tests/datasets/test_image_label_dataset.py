@@ -62,7 +62,11 @@ def test_it_builds_from_a_config(folder):
             tags='tags.csv',
             data_prefix=dict(img_path='images', seg_map_path=None),
             metainfo=META,
-            pipeline=[dict(type='LoadRGBImage'), dict(type='PackWSSSInputs')],
+            pipeline=[
+                dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+                dict(type='BGRToRGB'),
+                dict(type='PackWSSSInputs'),
+            ],
         )
     )
     item = dataset[1]
@@ -167,7 +171,8 @@ def test_a_subset_of_voc_maps_masks_and_leaves_other_tags_out(voc):
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
         metainfo=dict(classes=('background', 'person')),
         pipeline=[
-            dict(type='mmseg.LoadRGBImage'),
+            dict(type='mmcv.LoadImageFromFile'),
+            dict(type='mmseg.BGRToRGB'),
             dict(type='mmseg.LoadEvaluationMask'),
         ],
     )

@@ -30,6 +30,7 @@ def results(tmp_path, scores):
     return dict(
         img=image,
         img_id='sub/pond',
+        seed_scores_path=str(tmp_path / 'seeds/sub/pond.npz'),
         img_path='pond.jpg',
         img_shape=(20, 30),
         ori_shape=(20, 30),
@@ -41,7 +42,7 @@ def results(tmp_path, scores):
 def pipeline(tmp_path, crop, *, flip=0.0, cell=4):
     return Compose(
         [
-            dict(type='LoadSeedScores', folder=str(tmp_path / 'seeds')),
+            dict(type='LoadSeedScores'),
             dict(type='RandomCropPad', crop_size=crop),
             dict(type='NormalizeFloat'),
             dict(type='RandomFlip', prob=flip),
@@ -52,7 +53,7 @@ def pipeline(tmp_path, crop, *, flip=0.0, cell=4):
 
 
 def test_scores_are_loaded_as_written(tmp_path, results, scores):
-    done = LoadSeedScores(str(tmp_path / 'seeds'))(results)
+    done = LoadSeedScores()(results)
     found = done['seed_scores'].transpose(2, 0, 1)
     np.testing.assert_array_equal(found, np.concatenate(list(scores)))
     assert done['seg_fields'] == ['seed_scores']
@@ -99,25 +100,29 @@ def test_padding_is_black_before_the_normalisation(tmp_path, results):
 def test_scores_of_another_image_are_refused(tmp_path, results):
     results['ori_shape'] = (30, 20)
     with pytest.raises(ValueError, match=r'pond\.npz have 30x20 .*pond\.jpg 20x30'):
-        LoadSeedScores(str(tmp_path / 'seeds'))(results)
+        LoadSeedScores()(results)
 
 
 def test_scores_of_other_classes_are_refused(tmp_path, results):
     results['image_labels'] = np.ones(3, np.float32)
     with pytest.raises(ValueError, match='class 4, but there are only 3'):
-        LoadSeedScores(str(tmp_path / 'seeds'))(results)
+        LoadSeedScores()(results)
 
 
 def test_missing_scores_are_named(tmp_path, results):
+    results['seed_scores_path'] = str(tmp_path / 'sub/pond.npz')
     with pytest.raises(ValueError, match=r'no seed scores .*sub/pond\.npz'):
-        LoadSeedScores(str(tmp_path))(results)
+        LoadSeedScores()(results)
+    del results['seed_scores_path']
+    with pytest.raises(ValueError, match=r'pond\.jpg has no seed scores.*data_prefix'):
+        LoadSeedScores()(results)
 
 
 def test_a_cell_without_pixels_is_refused():
     with pytest.raises(ValueError, match='cell=0; give'):
         SeedFromScores(cell=0)
     assert repr(SeedFromScores(cell=4)) == 'SeedFromScores(cell=4)'
-    assert repr(LoadSeedScores('a')) == "LoadSeedScores(folder='a')"
+    assert repr(LoadSeedScores()) == 'LoadSeedScores()'
 
 
 @pytest.fixture
@@ -131,6 +136,7 @@ def square(tmp_path):
     return dict(
         img=image,
         img_id='sub/pond',
+        seed_scores_path=str(tmp_path / 'seeds/sub/pond.npz'),
         img_path='pond.jpg',
         img_shape=(40, 60),
         ori_shape=(40, 60),
@@ -142,7 +148,7 @@ def square(tmp_path):
 @pytest.mark.parametrize('flip', [0.0, 1.0])
 def test_labels_of_pixels_follow_resizing_mirror_and_crop(tmp_path, square, flip):
     steps = [
-        dict(type='LoadSeedScores', folder=str(tmp_path / 'seeds')),
+        dict(type='LoadSeedScores'),
         dict(type='SeedFromScores', cell=1),
         dict(type='RandomResizeLong', low=90, high=90),
         dict(type='RandomFlip', prob=flip),

@@ -1,8 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from PIL import Image
+from PIL import Image, ImageEnhance
+from torchvision.transforms import ColorJitter
 
 from wsss_mm.datasets.transforms import (
     ColorJitterPIL,
@@ -10,9 +12,11 @@ from wsss_mm.datasets.transforms import (
     PackWSSSInputs,
     PILResize,
     RandomCropPad,
+    RandomRescale,
     RandomResizeLong,
 )
-from wsss_mm.datasets.transforms.colour import IMAGENET_MEAN, IMAGENET_STD, shift_hue
+from wsss_mm.datasets.transforms.colour import IMAGENET_MEAN, IMAGENET_STD
+from wsss_mm.datasets.transforms.geometry import long_side_size
 from wsss_mm.datasets.transforms.loading import map_labels
 from wsss_mm.registry import TRANSFORMS
 
@@ -65,6 +69,89 @@ def test_the_long_side_is_drawn_from_the_closed_range(image, shape):
     assert seen == {40, 41, 42, 43}
 
 
+def test_two_ways_to_round_a_long_side(image):
+    """Oracles: one line each of AffinityNet's and of Puzzle-CAM's code."""
+    differing = 0
+    for height, width in [(375, 500), (333, 500), (500, 334), (281, 500), (20, 20)]:
+        for target in range(320, 641):
+            first = long_side_size((height, width), target, by_factor=False)
+            if width < height:
+                scale = target / height
+                assert first == (round(width * target / height), target)
+            else:
+                scale = target / width
+                assert first == (target, round(height * target / width))
+            second = long_side_size((height, width), target, by_factor=True)
+            assert second == (round(width * scale), round(height * scale))
+            differing += first != second
+    assert 0 < differing < 20
+    assert long_side_size((1, 900), 320, by_factor=True) == (320, 1)
+    # The transform follows its setting.
+    size = next(
+        (shape, target)
+        for shape in [(375, 500), (333, 500), (500, 334), (281, 500)]
+        for target in range(320, 641)
+        if long_side_size(shape, target, by_factor=True)
+        != long_side_size(shape, target, by_factor=False)
+    )
+    shapes = [
+        RandomResizeLong(size[1], size[1], by_factor=by_factor)(
+            results_of(np.zeros((*size[0], 3), np.uint8))
+        )['img_shape']
+        for by_factor in (False, True)
+    ]
+    assert shapes[0] != shapes[1]
+
+
+def test_labels_follow_a_long_side_without_interpolation(image):
+    mask = np.random.default_rng(1).choice([0, 3, 255], (30, 45)).astype(np.uint8)
+    before = mask.copy()
+    done = RandomResizeLong(64, 64)(
+        results_of(image, gt_seg_map=mask, seg_fields=['gt_seg_map'])
+    )
+    nearest = Image.fromarray(mask).resize((64, 43), Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(done['gt_seg_map'], np.array(nearest))
+    bicubic = Image.fromarray(image).resize((64, 43), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(done['img'], np.array(bicubic))
+    np.testing.assert_array_equal(mask, before)
+
+
+def test_a_mask_to_evaluate_with_stays(image):
+    mask = np.zeros((30, 45), np.uint8)
+    done = PILResize(2)(results_of(image, gt_seg_map=mask, seg_fields=[]))
+    assert done['gt_seg_map'] is mask
+
+
+def test_scores_are_not_resized(image):
+    results = results_of(image, seed_scores=np.zeros((30, 45, 4), np.float32))
+    with pytest.raises(ValueError, match='put SeedFromScores before'):
+        RandomResizeLong(64, 64)({**results, 'seg_fields': ['seed_scores']})
+
+
+@pytest.mark.parametrize('shape', [(30, 45), (201, 77)])
+def test_a_random_factor_of_the_image_s_own_size(shape):
+    rng = np.random.default_rng(2)
+    image = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+    mask = rng.choice([0, 3, 255], shape).astype(np.uint8)
+    factors = []
+    for seed in range(20):
+        np.random.seed(seed)  # noqa: NPY002
+        done = RandomRescale(0.5, 1.5)(
+            results_of(image, gt_seg_map=mask, seg_fields=['gt_seg_map'])
+        )
+        np.random.seed(seed)  # noqa: NPY002
+        factor = np.random.uniform(0.5, 1.5)  # noqa: NPY002
+        size = (round(shape[1] * factor), round(shape[0] * factor))
+        assert done['img_shape'] == size[::-1]
+        bicubic = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        np.testing.assert_array_equal(done['img'], bicubic)
+        nearest = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+        np.testing.assert_array_equal(done['gt_seg_map'], nearest)
+        factors.append(factor)
+    assert min(factors) < 0.7
+    assert max(factors) > 1.3
+
+
 @pytest.mark.parametrize('shape', [(1, 1), (8000, 30), (30, 8000)])
 def test_extreme_images_survive_training_and_inference(shape):
     image = np.full((*shape, 3), 200, np.uint8)
@@ -101,6 +188,14 @@ def test_the_crop_is_a_window_of_the_padded_image(image, crop):
             if np.array_equal(wide[cut], done['img']):
                 hits.append(np.array_equal(labels[cut], done['gt_seg_map']))
     assert hits == [True]
+
+
+def test_every_channel_may_have_its_padding(image):
+    done = RandomCropPad((50, 45), img_pad=[1, 2.5, -3])(
+        results_of(image.astype(np.float32))
+    )
+    rows = (done['img'] == np.array([1, 2.5, -3])).all(axis=(1, 2))
+    assert rows.sum() == 20
 
 
 def test_every_offset_of_the_crop_occurs():
@@ -158,14 +253,34 @@ def test_the_range_of_brightness():
     assert 125 < max(values) <= 130
 
 
-def test_hue_turns_and_wraps():
-    red = Image.new('RGB', (1, 1), (255, 0, 0))
-    third = np.array(shift_hue(red, 1 / 3))[0, 0]
-    assert third[1] > 250
-    assert third[0] < 10
-    np.testing.assert_array_equal(
-        np.array(shift_hue(red, -0.1)), np.array(shift_hue(red, 231 / 255))
-    )
+def enhanced(image, draws):
+    """What Pillow makes of an image: every factor in the order drawn."""
+    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    for number, factor in draws:
+        if number < 3:
+            image = kinds[number](image).enhance(factor)
+            continue
+        hue, saturation, value = image.convert('HSV').split()
+        turned = (np.array(hue, dtype=np.int64) + int(factor * 255)) % 256
+        hue = Image.fromarray(turned.astype(np.uint8))
+        image = Image.merge('HSV', (hue, saturation, value)).convert('RGB')
+    return np.array(image)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_jitter_is_pillow_s_and_that_of_torchvision(image, seed, monkeypatch):
+    np.random.seed(seed)  # noqa: NPY002
+    order = [int(i) for i in np.random.permutation(4)]  # noqa: NPY002
+    ranges = [(0.7, 1.3)] * 3 + [(-0.1, 0.1)]
+    draws = [(i, np.random.uniform(*ranges[i])) for i in order]  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    found = ColorJitterPIL()(results_of(image))['img']
+    np.testing.assert_array_equal(found, enhanced(Image.fromarray(image), draws))
+    factors = dict(draws)
+    drawn = (torch.tensor(order), *(factors[i] for i in range(4)))
+    monkeypatch.setattr(ColorJitter, 'get_params', lambda *_: drawn)
+    reference = ColorJitter(0.3, 0.3, 0.3, 0.1)(Image.fromarray(image))
+    np.testing.assert_array_equal(found, np.array(reference))
 
 
 def test_labels_are_mapped_at_once_not_one_after_the_other():
@@ -194,6 +309,8 @@ def test_packing_adds_tags_and_id(image):
         (dict(type='PILResize', scale_factor=0), 'above 0'),
         (dict(type='RandomResizeLong', low=9, high=8), 'low <= high'),
         (dict(type='RandomResizeLong', low=0, high=8), 'low <= high'),
+        (dict(type='RandomRescale', low=0, high=1), '0 < low <= high'),
+        (dict(type='RandomRescale', low=1.5, high=1), '0 < low <= high'),
         (dict(type='RandomCropPad', crop_size=0), 'at least 1'),
         (dict(type='ColorJitterPIL', contrast=1.5), 'contrast=1.5; give'),
         (dict(type='ColorJitterPIL', hue=0.6), 'hue=0.6; give'),

@@ -100,6 +100,26 @@ def test_other_retraining_groups(root, model, schedule, rate, biases):
     assert old == {rate}
 
 
+def test_puzzle_cam_s_retraining_groups(root):
+    """The reference sorts by name: the head or not, a weight or a bias."""
+    config = Config.fromfile(root / 'configs/_base_/models/deeplabv3plus_resnest101.py')
+    found, defaults = groups(root, 'deeplabv3plus_puzzle_cam', DeepLab(config.model))
+    sizes = {}
+    for name, (rate, decay, _) in found.items():
+        head, bias = name.startswith('decode_head.'), name.endswith('bias')
+        assert rate == pytest.approx(0.007 * (10 if head else 1) * (2 if bias else 1))
+        assert decay == (0 if bias else 4e-5)
+        sizes[head, bias] = sizes.get((head, bias), 0) + 1
+    # Nine convolutions and their group normalisations, and the classifier.
+    assert sizes == {
+        (False, False): 311,
+        (False, True): 205,
+        (True, False): 19,
+        (True, True): 10,
+    }
+    assert defaults['momentum'] == 4e-5
+
+
 @pytest.mark.parametrize('network', ['r38', 'vgg16'])
 def test_affinity_groups(root, network):
     config = Config.fromfile(root / f'configs/_base_/models/affinity_{network}.py')

@@ -97,6 +97,19 @@ def test_either_kind_can_be_left_out(runner, samples, tmp_path, settings, kinds)
     assert {path.name for path in tmp_path.iterdir()} == kinds
 
 
+def test_maps_of_present_classes_alone(runner, samples, tmp_path):
+    from wsss_mm.models.structures import PresentMaps
+
+    for sample in samples:
+        classes = torch.tensor([0, 2])
+        sample.cam = PresentMaps.of(sample.cam.data[classes], classes, 3)
+    write(runner, samples, tmp_path)
+    for sample in samples:
+        classes, maps = load_cam(tmp_path / f'cams/{sample.img_id}.npz')
+        assert classes.tolist() == [0, 2]
+        np.testing.assert_allclose(maps, sample.cam.data[[0, 2]], atol=1e-3)
+
+
 def test_a_failure_leaves_no_half_file(runner, samples, tmp_path, monkeypatch):
     def break_off(file, **arrays):
         file.write(b'half a file')

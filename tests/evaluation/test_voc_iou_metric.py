@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 
 from wsss_mm.evaluation import THRESHOLDS, VOCIoUMetric, score_confusion
 from wsss_mm.functional import cam_to_mask, confusion_counts
+from wsss_mm.models.structures import PresentMaps
 from wsss_mm.registry import METRICS
 
 NAMES = ('background', 'cat', 'dog')
@@ -183,6 +184,19 @@ def test_sizes_that_differ_are_named(cams):
     samples = samples if cams else without_cams(samples)
     with pytest.raises(ValueError, match=r'images/0\.jpg: .*\(6, 7\) and \(5, 7\)'):
         evaluate(VOCIoUMetric(), samples)
+
+
+def test_maps_of_present_classes_alone():
+    full, compact = make_samples(), make_samples()
+    for sample in compact:
+        classes = sample.image_labels.nonzero().flatten()
+        sample.cam = PresentMaps.of(sample.cam.data[classes], classes, 2)
+    threshold = dict(threshold=0.3)
+    assert evaluate(VOCIoUMetric(**threshold), compact) == evaluate(
+        VOCIoUMetric(**threshold), full
+    )
+    with pytest.raises(ValueError, match='CAM has 2 channels, the data set 3'):
+        evaluate(VOCIoUMetric(), compact, classes=(*NAMES, 'cow'))
 
 
 def test_a_model_with_other_classes_is_refused():

@@ -8,12 +8,12 @@ from torch.testing import assert_close
 
 from wsss_mm.functional import (
     competing_cam,
+    inference_max_norm,
+    inference_min_max_norm,
     mask_absent,
-    max_norm,
-    normalize_max,
-    normalize_min_max,
     sum_views,
     tag_loss,
+    training_min_max_norm,
     upsampled_mean,
     with_background,
 )
@@ -40,10 +40,10 @@ def pixels(cam):
     return [(y, x) for y in range(height) for x in range(width)]
 
 
-# --- max_norm
+# --- training_min_max_norm
 
 
-def max_norm_by_pixel(cam):
+def training_min_max_norm_by_pixel(cam):
     out = torch.zeros_like(cam)
     for n, c in each_map(cam):
         values = [max(cam[n, c, y, x].item(), 0.0) for y, x in pixels(cam)]
@@ -53,39 +53,43 @@ def max_norm_by_pixel(cam):
     return out
 
 
-def test_max_norm_golden(golden):
+def test_training_min_max_norm_golden(golden):
     vectors = golden('seam_max_norm')
-    out = max_norm(torch.from_numpy(vectors['x']))
+    out = training_min_max_norm(torch.from_numpy(vectors['x']))
     assert_close(out, torch.from_numpy(vectors['y']), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('shift', [0.0, 3.0], ids=['mixed signs', 'all positive'])
-def test_max_norm_equals_the_definition(cam, shift):
-    assert_close(max_norm(cam + shift), max_norm_by_pixel(cam + shift))
+def test_training_min_max_norm_equals_the_definition(cam, shift):
+    assert_close(
+        training_min_max_norm(cam + shift), training_min_max_norm_by_pixel(cam + shift)
+    )
 
 
-def test_max_norm_gradient_flows_through_maximum_and_minimum():
+def test_training_min_max_norm_gradient_flows_through_maximum_and_minimum():
     cam = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64).view(1, 1, 1, 3)
     cam.requires_grad_()
-    max_norm(cam)[0, 0, 0, 1].backward()
+    training_min_max_norm(cam)[0, 0, 0, 1].backward()
     # y = (x - m - e) / (M - m + e): the extremes take part with these slopes.
     span, lift = 4 + EPS, 1 - EPS
     expected = [(lift - span) / span**2, 1 / span, -lift / span**2]
     assert_close(cam.grad.flatten(), torch.tensor(expected, dtype=torch.float64))
 
 
-def test_max_norm_gradcheck(cam):
-    assert gradcheck(max_norm, (cam.requires_grad_(),))
+def test_training_min_max_norm_gradcheck(cam):
+    assert gradcheck(training_min_max_norm, (cam.requires_grad_(),))
 
 
-def test_max_norm_of_a_negative_map_is_zero():
-    assert torch.equal(max_norm(-torch.ones(1, 2, 3, 3)), torch.zeros(1, 2, 3, 3))
+def test_training_min_max_norm_of_a_negative_map_is_zero():
+    assert torch.equal(
+        training_min_max_norm(-torch.ones(1, 2, 3, 3)), torch.zeros(1, 2, 3, 3)
+    )
 
 
-def test_max_norm_treats_every_map_alone(cam):
+def test_training_min_max_norm_treats_every_map_alone(cam):
     changed = cam.clone()
     changed[0, 0] *= 9
-    out, before = max_norm(changed), max_norm(cam)
+    out, before = training_min_max_norm(changed), training_min_max_norm(cam)
     assert torch.equal(out[0, 1:], before[0, 1:])
     assert torch.equal(out[1], before[1])
     assert_close(out[0, 0], before[0, 0], atol=1e-4, rtol=0)
@@ -188,19 +192,19 @@ def test_mask_absent_refuses_labels_of_another_shape(cam, shape):
 # --- inference
 
 
-def test_normalize_min_max_golden(golden):
+def test_inference_min_max_norm_golden(golden):
     vectors = golden('seam_infer_norm')
-    out = normalize_min_max(torch.from_numpy(vectors['sum_cam']))
+    out = inference_min_max_norm(torch.from_numpy(vectors['sum_cam']))
     assert_close(out, torch.from_numpy(vectors['norm_cam']), rtol=1e-9, atol=1e-9)
 
 
-def test_normalize_max_golden(golden):
+def test_inference_max_norm_golden(golden):
     summed = torch.from_numpy(golden('seam_infer_norm')['sum_cam'])
     expected = torch.from_numpy(golden('psa_infer_norm')['norm_cam'])
-    assert_close(normalize_max(summed), expected, rtol=1e-9, atol=1e-9)
+    assert_close(inference_max_norm(summed), expected, rtol=1e-9, atol=1e-9)
 
 
-def normalize_min_max_by_pixel(cam):
+def inference_min_max_norm_by_pixel(cam):
     out = torch.zeros_like(cam)
     for c in range(len(cam)):
         values = {at: max(cam[(c, *at)].item(), 0.0) for at in pixels(cam)}
@@ -212,22 +216,24 @@ def normalize_min_max_by_pixel(cam):
 
 
 @pytest.mark.parametrize('shift', [0.0, 3.0])
-def test_normalize_min_max_equals_the_definition(cam, shift):
+def test_inference_min_max_norm_equals_the_definition(cam, shift):
     summed = cam[0] + shift
-    assert_close(normalize_min_max(summed), normalize_min_max_by_pixel(summed))
+    assert_close(
+        inference_min_max_norm(summed), inference_min_max_norm_by_pixel(summed)
+    )
 
 
-def test_normalize_min_max_leaves_dropped_values_below_zero():
-    out = normalize_min_max(torch.tensor([[[1.0, 2.0, 3.0]]]))
+def test_inference_min_max_norm_leaves_dropped_values_below_zero():
+    out = inference_min_max_norm(torch.tensor([[[1.0, 2.0, 3.0]]]))
     assert_close(out, torch.tensor([[[-0.5, 0.5, 1.0]]]), atol=1e-4, rtol=0)
 
 
-def test_normalize_min_max_of_an_empty_map_is_minus_one():
-    assert_close(normalize_min_max(torch.zeros(1, 2, 2)), -torch.ones(1, 2, 2))
+def test_inference_min_max_norm_of_an_empty_map_is_minus_one():
+    assert_close(inference_min_max_norm(torch.zeros(1, 2, 2)), -torch.ones(1, 2, 2))
 
 
-def test_normalize_max_equals_the_definition(cam):
-    out = normalize_max(cam[0])
+def test_inference_max_norm_equals_the_definition(cam):
+    out = inference_max_norm(cam[0])
     for c in range(cam.shape[1]):
         high = max(cam[0, c, y, x].item() for y, x in pixels(cam))
         for y, x in pixels(cam):
@@ -277,8 +283,8 @@ def test_tag_loss_refuses_other_shapes(shape):
 
 # --- all of them
 
-BATCHED = [max_norm, competing_cam, with_background]
-SINGLE = [normalize_min_max, normalize_max]
+BATCHED = [training_min_max_norm, competing_cam, with_background]
+SINGLE = [inference_min_max_norm, inference_max_norm]
 
 
 @pytest.mark.parametrize('function', BATCHED + SINGLE)

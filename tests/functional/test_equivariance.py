@@ -8,13 +8,14 @@ from torch.testing import assert_close
 
 from wsss_mm.functional import (
     EquivariantTransform,
+    cells_of_view,
     equivariance_loss,
     equivariant_cross_loss,
     mask_absent,
-    max_norm,
     max_onehot,
     min_pool_loss,
     tag_loss,
+    training_min_max_norm,
     with_background,
 )
 
@@ -199,9 +200,12 @@ def test_every_loss_term_golden(golden):
     def present(cam):
         return with_background(mask_absent(cam[:, 1:], foreground))
 
-    cam1, cam2 = shrink(max_norm(v['cam1'])), max_norm(v['cam2'])
-    refined1 = mask_absent(shrink(max_norm(v['cam_rv1'])), labels)
-    refined2 = mask_absent(max_norm(v['cam_rv2']), labels)
+    cam1, cam2 = (
+        shrink(training_min_max_norm(v['cam1'])),
+        training_min_max_norm(v['cam2']),
+    )
+    refined1 = mask_absent(shrink(training_min_max_norm(v['cam_rv1'])), labels)
+    refined2 = mask_absent(training_min_max_norm(v['cam_rv2']), labels)
     terms = {
         'loss_cls1': tag_loss(scores(v['cam1']), foreground),
         'loss_cls2': tag_loss(scores(v['cam2']), foreground),
@@ -428,3 +432,51 @@ def test_absent_channels_count_without_being_there(ratio):
         equivariant_cross_loss(first, second, ratio=ratio, absent=4),
         equivariant_cross_loss(*padded, ratio=ratio),
     )
+
+
+# --- cells
+
+
+@pytest.mark.parametrize('times', [0, 1, 2, 3, 4, 5])
+def test_cells_of_networks_that_halve(times):
+    def halve(side):
+        for _ in range(times):
+            side = (side - 1) // 2 + 1
+        return side
+
+    for full in range(33, 200, 3):
+        for view in (full // 3, full // 2, full, 2 * full):
+            assert cells_of_view(halve(full), full, view) == halve(view)
+
+
+@pytest.mark.parametrize('patch', [7, 14, 16])
+def test_cells_of_networks_that_cut_patches(patch):
+    for full in range(4 * patch, 30 * patch, patch):
+        view = full // 2 // patch * patch
+        assert cells_of_view(full // patch, full, view) == view // patch
+
+
+def test_patches_that_leave_a_rest():
+    assert cells_of_view(6, 100, 60) == 3
+    assert cells_of_view(6, 100, 8) == 1
+
+
+@pytest.mark.parametrize(
+    ('cells', 'full', 'view'), [(0, 8, 4), (9, 8, 4), (3, 8, 0), (7, 10, 5)]
+)
+def test_impossible_cells(cells, full, view):
+    with pytest.raises(ValueError, match='cells'):
+        cells_of_view(cells, full, view)
+
+
+def test_another_size_than_the_pixels():
+    maps = draw(1, 2, 56, 16)
+    found = EquivariantTransform()(maps, size=(17, 5))
+    for c in range(2):
+        assert_close(found[0, c], resize_by_pixel(maps[0, c], (17, 5)))
+
+
+def test_the_size_of_an_image():
+    assert EquivariantTransform().size((448, 100)) == (134, 30)
+    with pytest.raises(ValueError, match='too small for scale'):
+        EquivariantTransform().size((3, 448))

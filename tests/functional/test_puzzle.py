@@ -7,12 +7,12 @@ from torch.testing import assert_close
 
 from wsss_mm.functional import (
     merge_tiles,
-    peak_norm,
     reconstruction_loss,
     reconstruction_weight,
     tag_entropy,
     tag_loss,
     tile_image,
+    training_max_norm,
 )
 
 
@@ -124,7 +124,7 @@ class TestPeakNorm:
     def test_by_definition_and_leaves_its_input_alone(self):
         cam = draw(2, 3, 4, 5)
         before = cam.clone()
-        found = peak_norm(cam)
+        found = training_max_norm(cam)
         for b in range(2):
             for c in range(3):
                 peak = max(0.0, cam[b, c].max().item())
@@ -137,16 +137,16 @@ class TestPeakNorm:
 
     def test_as_recorded(self, golden):
         recorded = golden('puzzle_make_cam')
-        found = peak_norm(torch.from_numpy(recorded['x']))
+        found = training_max_norm(torch.from_numpy(recorded['x']))
         assert_close(found, torch.from_numpy(recorded['y']), rtol=1e-4, atol=1e-6)
 
     def test_gradient_flows_through_the_peak_too(self):
         cam = draw(1, 2, 2, 3).requires_grad_()
-        assert gradcheck(peak_norm, (cam,))
+        assert gradcheck(training_max_norm, (cam,))
 
     def test_refusal(self):
-        with pytest.raises(ValueError, match=r'\(B, C, h, w\)'):
-            peak_norm(draw(2, 3, 4))
+        with pytest.raises(ValueError, match=r'\(B, C, H, W\)'):
+            training_max_norm(draw(2, 3, 4))
 
 
 class TestEntropy:

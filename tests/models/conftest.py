@@ -1,8 +1,11 @@
+import itertools
+
 import pytest
 import torch
 from mmengine.model import BaseModule
 from mmseg.structures import SegDataSample
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 import wsss_mm.models  # noqa: F401
 from wsss_mm.registry import MODELS
@@ -38,6 +41,52 @@ class TinyBackbone(BaseModule):
             image = torch.tanh(stage(image))
             outputs.append(image)
         return tuple(outputs)
+
+
+@MODELS.register_module(force=True)
+class CellMeans(BaseModule):
+    """Three maps of 4, 6 and 8 channels at stride 8, without weights."""
+
+    def forward(self, image):
+        cells = torch.nn.functional.avg_pool2d(image, 8, ceil_mode=True)
+        return tuple(cells.repeat(1, 3, 1, 1)[:, :width] for width in (4, 6, 8))
+
+
+@pytest.fixture
+def peak_memory():
+    """Run something; give its result and the most bytes that torch held for it."""
+
+    def measure(act):
+        options = dict(activities=[ProfilerActivity.CPU], profile_memory=True)
+        with profile(**options) as profiled:
+            result = act()
+        events = [
+            event
+            for event in profiled.profiler.kineto_results.events()
+            if event.name() == '[memory]'
+        ]
+        clock = 'start_ns' if hasattr(events[0], 'start_ns') else 'start_us'
+        events.sort(key=lambda event: getattr(event, clock)())
+        held = itertools.accumulate(event.nbytes() for event in events)
+        return result, max(held)
+
+    return measure
+
+
+@pytest.fixture
+def calls_of():
+    """Note the cells (h, w) of every forward pass of a head."""
+
+    def watch(head):
+        calls = []
+
+        def note(module, inputs, output):
+            calls.append(tuple(output.shape[-2:]))
+
+        head.register_forward_hook(note)
+        return calls
+
+    return watch
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from wsss_mm.functional import (
     pair_offsets,
     psa_pairs,
 )
+from wsss_mm.models.testing import predicted_maps
 from wsss_mm.registry import MODELS
 
 PSA = dict(
@@ -226,7 +227,7 @@ def test_the_root_of_a_cam():
     plain = MODELS.build(dict(type='CAMHead', in_channels=4, num_classes=3)).eval()
     plain.load_state_dict(head.state_dict())
     features = (torch.randn(1, 4, 5, 6),)
-    cam, scores = head.predict(features, (40, 48))
-    expected, logits = plain.predict(features, (40, 48))
+    cam, scores = predicted_maps(head, features, (40, 48))
+    expected, logits = predicted_maps(plain, features, (40, 48))
     assert_close(cam.square(), expected)
     assert_close(scores, logits)

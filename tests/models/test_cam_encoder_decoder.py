@@ -7,8 +7,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from wsss_mm.functional import normalize_max, normalize_min_max
+from wsss_mm.functional import inference_max_norm, inference_min_max_norm
+from wsss_mm.models.segmentors import cam_prediction
+from wsss_mm.models.structures import BackboneOutput, View, identity
+from wsss_mm.models.testing import predicted_maps
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 LABELS = [[1, 0, 1], [0, 1, 0]]
 METHODS = pytest.mark.parametrize('method', ['cam', 'seam'])
@@ -98,9 +102,9 @@ class TestPrediction:
         data = batch()
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
-            cams, logits = model.decode_head.predict(features, (24, 32))
+            cams, logits = predicted_maps(model.decode_head, features, (24, 32))
             samples = model.test_step(data)
-        normalize = normalize_max if method == 'cam' else normalize_min_max
+        normalize = inference_max_norm if method == 'cam' else inference_min_max_norm
         for sample, cam, score, labels in zip(samples, cams, logits, LABELS):
             raw = enlarge(cam, (24, 32)) * torch.tensor(labels)[:, None, None]
             assert_close(sample.seg_logits.data, raw)
@@ -140,9 +144,9 @@ class TestPrediction:
         (sample, _) = model.test_step(batch(labels=[None, None]))
         with torch.no_grad():
             features = model.extract_feat(torch.stack(batch()['inputs']))
-            cams, _ = model.decode_head.predict(features, (24, 32))
+            cams, _ = predicted_maps(model.decode_head, features, (24, 32))
         assert_close(sample.seg_logits.data, enlarge(cams[0], (24, 32)))
-        assert_close(sample.cam.data, normalize_max(sample.seg_logits.data))
+        assert_close(sample.cam.data, inference_max_norm(sample.seg_logits.data))
 
     @pytest.mark.parametrize('original', [(48, 64), (11, 19)])
     def test_maps_come_at_the_size_of_the_file(self, build_model, batch, original):
@@ -177,8 +181,8 @@ class TestPrediction:
             (found[name], _) = model.test_step(batch())
         raw = found['max'].seg_logits.data
         raw = raw[[0, 2]] + 0
-        assert_close(found['max'].cam.data[[0, 2]], normalize_max(raw))
-        assert_close(found['min_max'].cam.data[[0, 2]], normalize_min_max(raw))
+        assert_close(found['max'].cam.data[[0, 2]], inference_max_norm(raw))
+        assert_close(found['min_max'].cam.data[[0, 2]], inference_min_max_norm(raw))
         assert not torch.equal(found['max'].cam.data, found['min_max'].cam.data)
 
     def test_the_threshold_decides_on_background(self, build_model, batch):
@@ -232,14 +236,16 @@ class TestSeveralViews:
         tta = MODELS.build(dict(type='CAMTTAModel', module=model))
         with torch.no_grad():
             merged = tta.test_step(copy.deepcopy(tta_batch))
-        normalize = normalize_max if method == 'cam' else normalize_min_max
+        normalize = inference_max_norm if method == 'cam' else inference_min_max_norm
         for image, labels in enumerate(LABELS):
             total, scores = torch.zeros(3, 24, 32), []
             for view, sample in zip(tta_batch['inputs'], tta_batch['data_samples']):
                 one = view[image][None]
                 with torch.no_grad():
                     features = model.extract_feat(one)
-                    cam, logits = model.decode_head.predict(features, one.shape[-2:])
+                    cam, logits = predicted_maps(
+                        model.decode_head, features, one.shape[-2:]
+                    )
                 cam = enlarge(cam[0], (24, 32))
                 total += cam.flip(-1) if sample[image].flip else cam
                 scores.append(logits[0].sigmoid())
@@ -291,3 +297,207 @@ class TestSeveralViews:
         merged = tta.test_step(tta_batch)
         assert [sample.img_id for sample in merged] == ['image 0', 'image 1']
         assert [sample.image_labels.tolist() for sample in merged] == LABELS
+
+
+class TestRefusals:
+    def test_an_auxiliary_head(self, build_model):
+        head = dict(type='FCNHead', in_channels=8, channels=4, num_classes=4)
+        with pytest.raises(InputError, match='auxiliary_head: a CAM network has one'):
+            build_model('cam', auxiliary_head=head)
+
+    def test_weights_that_mmsegmentation_would_load(self, build_model):
+        build_model('cam', pretrained=None)
+        with pytest.raises(InputError, match=r"pretrained='a\.pth': give backbone"):
+            build_model('cam', pretrained='a.pth')
+
+    @pytest.mark.parametrize('mode', ['slide', 'whloe'])
+    def test_sliding_windows(self, build_model, mode):
+        cfg = dict(normalization='max', background_threshold=0.2, mode=mode)
+        with pytest.raises(InputError, match=f"test_cfg.mode is '{mode}'"):
+            build_model('cam', test_cfg=cfg)
+
+    def test_the_whole_image_may_be_said(self, build_model, batch):
+        cfg = dict(normalization='max', background_threshold=0.2, mode='whole')
+        (said, _) = build_model('cam', test_cfg=cfg).eval().test_step(batch())
+        (plain, _) = build_model('cam').eval().test_step(batch())
+        assert torch.equal(said.cam.maps, plain.cam.maps)
+
+    def test_a_segmentation_head(self, build_model):
+        head = dict(type='FCNHead', in_channels=8, channels=4, num_classes=4)
+        with pytest.raises(InputError, match=r'is a FCNHead; .*needs a CAM'):
+            build_model('cam', decode_head=head)
+
+    @METHODS
+    def test_tags_of_some_images_only(self, build_model, batch, method):
+        with pytest.raises(InputError, match=r'pond\.jpg: no image tags'):
+            build_model(method).eval().test_step(batch(labels=[[1, 0, 0], None]))
+
+    def test_a_network_that_has_diverged(self, build_model, batch):
+        model = build_model('cam').eval()
+        torch.nn.init.constant_(model.decode_head.classifier.weight, float('nan'))
+        with pytest.raises(InputError, match=r'pond\.jpg: the CAM is not finite'):
+            model.test_step(batch())
+
+    def test_a_negative_threshold(self, build_model, batch):
+        cfg = dict(normalization='max', background_threshold=-0.1)
+        model = build_model('cam', test_cfg=cfg).eval()
+        with pytest.raises(InputError, match=r'must be a number >= 0, got -0\.1'):
+            model.test_step(batch())
+
+
+class TestWhatHeadsGet:
+    @pytest.fixture
+    def seen(self, build_model, batch):
+        """Run a mode and give the context that the head got."""
+
+        def run(mode, **attributes):
+            model = build_model('seam').eval()
+            for name, value in attributes.items():
+                setattr(model, name, value)
+            contexts = []
+            head = type(model.decode_head)
+
+            class Spy(head):
+                def loss(self, context):
+                    contexts.append(context)
+                    return super().loss(context)
+
+                def predict(self, context):
+                    contexts.append(context)
+                    return super().predict(context)
+
+            model.decode_head.__class__ = Spy
+            data = batch(ori_shape=(50, 60))
+            if mode == 'loss':
+                model.loss(**model.data_preprocessor(data, True))
+            else:
+                model.test_step(data)
+            return contexts[0]
+
+        return run
+
+    def test_in_training(self, seen):
+        context = seen('loss', dataset_meta=dict(classes=('bg', 'a', 'b', 'c')))
+        assert list(context.views) == list(context.features) == ['full', 'transformed']
+        assert context.input_size('transformed') == (12, 16)
+        assert context.image_labels.tolist() == LABELS
+        assert context.class_names == ('bg', 'a', 'b', 'c')
+        assert context.attention is None
+
+    def test_in_prediction(self, seen):
+        context = seen('predict')
+        assert list(context.views) == ['full']
+        assert context.image_sizes == ((50, 60), (50, 60))
+        assert context.class_names == ()
+        assert context.image_labels.tolist() == LABELS
+
+    def test_names_of_the_config_come_first(self, build_model):
+        model = build_model('cam')
+        model.dataset_meta = dict(classes=('bg', 'a', 'b', 'c'))
+        assert model.class_names == ('bg', 'a', 'b', 'c')
+        model.decode_head.class_names = ('ground', 'x', 'y', 'z')
+        assert model.class_names == ('ground', 'x', 'y', 'z')
+
+    def test_attention_of_the_backbone(self, build_model, batch):
+        class Attentive(nn.Module):
+            def __init__(self, backbone):
+                super().__init__()
+                self.backbone = backbone
+
+            def forward(self, image):
+                maps = self.backbone(image)
+                tokens = maps[-1].flatten(2)
+                scores = (tokens.transpose(1, 2) @ tokens).softmax(dim=-1)
+                return BackboneOutput(maps, (scores[:, None],))
+
+        model = build_model('cam').eval()
+        plain = model.test_step(batch())[0].cam.maps
+        model.backbone = Attentive(model.backbone)
+        views = {'full': View(torch.stack(batch()['inputs']), identity)}
+        context = model.look(views, image_labels=None)
+        (attention,) = context.attention['full']
+        assert attention.shape == (2, 1, 48, 48)
+        assert torch.equal(model.test_step(batch())[0].cam.maps, plain)
+
+
+class TestWork:
+    """What is computed, and how much is held."""
+
+    @pytest.fixture
+    def tta_batch(self, batch):
+        """Two images at two scales, each with its mirror."""
+        inputs, samples = [], []
+        for size in ((12, 16), (24, 32)):
+            for flip in (False, True):
+                meta = dict(ori_shape=(24, 32), flip=flip, flip_direction='horizontal')
+                data = batch(size, **meta)
+                inputs.append([i.flip(-1) if flip else i for i in data['inputs']])
+                samples.append(data['data_samples'])
+        return dict(inputs=inputs, data_samples=samples)
+
+    @pytest.mark.parametrize(
+        ('kind', 'passes'), [('CAMTTAModel', 2), ('MaxCAMTTAModel', 4)]
+    )
+    def test_only_present_maps_are_enlarged_mirrors_once(
+        self, build_model, tta_batch, monkeypatch, kind, passes
+    ):
+        model = build_model('cam').eval()
+        enlarged = []
+        head = type(model.decode_head)
+        plain = head.to_image
+
+        def spy(self, cam, input_size, image_size):
+            enlarged.append(len(cam))
+            return plain(self, cam, input_size, image_size)
+
+        monkeypatch.setattr(head, 'to_image', spy)
+        MODELS.build(dict(type=kind, module=model)).test_step(tta_batch)
+        assert sum(enlarged) == passes * sum(map(sum, LABELS))
+
+    def test_one_normalisation_and_one_decision(
+        self, build_model, tta_batch, monkeypatch
+    ):
+        model = build_model('cam').eval()
+        calls = []
+        for name in ('normalise', 'decide_masks'):
+            function = getattr(cam_prediction, name)
+
+            def spy(*args, _name=name, _function=function, **more):
+                calls.append(_name)
+                return _function(*args, **more)
+
+            monkeypatch.setattr(cam_prediction, name, spy)
+        MODELS.build(dict(type='CAMTTAModel', module=model)).test_step(tta_batch)
+        # Two images, one batch.
+        assert calls == ['normalise', 'normalise', 'decide_masks']
+
+    @pytest.mark.parametrize('kind', ['CAMTTAModel', 'MaxCAMTTAModel'])
+    @pytest.mark.parametrize('head', ['CAMHead', 'SEAMHead', 'ErasingHead'])
+    def test_81_classes_of_which_two_are_present(
+        self, model_config, make_sample, peak_memory, kind, head
+    ):
+        """480 x 640 at four scales, with mirrors: 1,688 MiB when all were held."""
+        config = model_config('seam' if head == 'SEAMHead' else 'cam')
+        config['data_preprocessor'] = dict(type='SegDataPreProcessor', size_divisor=1)
+        config['backbone'] = dict(type='CellMeans')
+        config['decode_head'] = dict(type=head, in_channels=8, num_classes=81)
+        if head == 'ErasingHead':
+            config['decode_head']['channels'] = (4,)
+        tta = MODELS.build(dict(type=kind, module=MODELS.build(config).eval()))
+        labels = torch.zeros(80)
+        labels[[3, 50]] = 1
+        data = dict(inputs=[], data_samples=[])
+        for size in ((240, 320), (480, 640), (720, 960), (960, 1280)):
+            for flip in (False, True):
+                meta = dict(flip=flip, flip_direction='horizontal', img_shape=size)
+                sample = make_sample(labels.tolist(), ori_shape=(480, 640), **meta)
+                data['inputs'].append([torch.rand(3, *size)])
+                data['data_samples'].append([sample])
+        with torch.no_grad():
+            (sample,), peak = peak_memory(lambda: tta.test_step(data))
+        assert sample.cam.maps.shape == (2, 480, 640)
+        assert peak < 100 * 2**20, f'{peak / 2**20:.0f} MiB'
+
+    def test_the_peak_is_seen(self, peak_memory):
+        _, peak = peak_memory(lambda: [torch.zeros(2**20) for _ in range(3)] and None)
+        assert 12 * 2**20 <= peak < 13 * 2**20

@@ -5,8 +5,9 @@ from mmseg.structures import SegDataSample
 from torch.testing import assert_close
 
 from wsss_mm.functional import tag_loss
-from wsss_mm.models.data_preprocessors import View
 from wsss_mm.models.decode_heads.cam_head import stack_image_labels
+from wsss_mm.models.structures import View
+from wsss_mm.models.testing import losses_on, predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
@@ -35,7 +36,7 @@ def samples(make_sample):
 
 def lose(head, features, samples):
     views = {'full': View(torch.zeros(2, 3, 8, 10), lambda cam: cam)}
-    return head.loss({'full': features}, views, samples)
+    return losses_on(head, {'full': features}, views, samples)
 
 
 def test_the_cam_is_a_weighted_sum_of_channels(head, features):
@@ -87,11 +88,11 @@ def test_other_views_do_not_count(head, features, samples):
         for name in ('full', 'transformed')
     }
     both = {'full': features, 'transformed': (torch.full((2, 6, 2, 2), 50.0),)}
-    assert_close(head.loss(both, views, samples), lose(head, features, samples))
+    assert_close(losses_on(head, both, views, samples), lose(head, features, samples))
 
 
 def test_prediction_is_rectified_and_its_scores_are_not(head, features):
-    cam, scores = head.predict(features, (8, 10))
+    cam, scores = predicted_maps(head, features, (8, 10))
     raw = head(features)
     assert (raw < 0).any()
     assert_close(cam, raw.clamp(min=0))

@@ -235,6 +235,20 @@ def test_v3plus_follows_its_definition():
     assert_close(head((low, deep)), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_v3plus_initialisation_is_kaiming_over_the_fan_in():
+    head = MODELS.build(dict(type='DeepLabV3PlusHead', num_classes=21))
+    head.init_weights()
+    kernels = [m.weight for m in head.modules() if isinstance(m, nn.Conv2d)]
+    assert len(kernels) == 10
+    for kernel in kernels:
+        # Fan in and fan out differ by more than this for all but one of them.
+        expected = (2 / kernel[0].numel()) ** 0.5
+        assert kernel.std().item() == pytest.approx(expected, rel=0.05)
+    assert all(
+        (m.weight == 1).all() for m in head.modules() if hasattr(m, 'num_groups')
+    )
+
+
 def test_v3plus_drops_elements_while_training():
     head = build_v3plus()
     low, deep = torch.randn(2, 3, 12, 9), torch.randn(2, 6, 3, 3)

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 from torch.testing import assert_close
 
-from wsss_mm.functional import fuse_attention, normalize_max
-from wsss_mm.models.data_preprocessors import View
-from wsss_mm.models.data_preprocessors.views import identity
+from wsss_mm.functional import fuse_attention, inference_max_norm
+from wsss_mm.models.structures import View, identity
+from wsss_mm.models.testing import context_of, losses_on, predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
@@ -46,7 +46,7 @@ def samples(make_sample):
 
 def lose(head, features, samples):
     views = {'full': View(torch.zeros(2, 3, 24, 20), identity)}
-    return head.loss({'full': features}, views, samples)
+    return losses_on(head, {'full': features}, views, samples)
 
 
 def score(branch, x):
@@ -152,7 +152,7 @@ def test_prediction_fuses_both_branches(features):
     head = build_head().eval()
     x = features[-1]
     with torch.no_grad():
-        found, logits = head.predict(features, (24, 20), LABELS)
+        found, logits = predicted_maps(head, features, (24, 20), LABELS)
         a = score(head.branch_a, x)
         rest, _ = branch_inputs(x, attend(a, LABELS), 0.7, 0.05)
         b = score(head.branch_b, rest)
@@ -172,7 +172,7 @@ def test_the_released_thresholds_reverse_nothing(features):
     head = build_head(test_thresholds=(0.8, 0.0)).eval()
     x = features[-1]
     with torch.no_grad():
-        found, _ = head.predict(features, (6, 5), LABELS)
+        found, _ = predicted_maps(head, features, (6, 5), LABELS)
         a = score(head.branch_a, x)
         erased = (attend(a, LABELS) > 0.8).expand_as(x)
         b = score(head.branch_b, x.masked_fill(erased, 0))
@@ -182,9 +182,9 @@ def test_the_released_thresholds_reverse_nothing(features):
 def test_without_tags_those_found_are_erased(features):
     head = build_head().eval()
     with torch.no_grad():
-        found, logits = head.predict(features, (6, 5))
-        expected, _ = head.predict(features, (6, 5), (logits > 0).float())
-        other, _ = head.predict(features, (6, 5), 1 - (logits > 0).float())
+        found, logits = predicted_maps(head, features, (6, 5))
+        expected, _ = predicted_maps(head, features, (6, 5), (logits > 0).float())
+        other, _ = predicted_maps(head, features, (6, 5), 1 - (logits > 0).float())
     assert_close(found, expected)
     assert not torch.equal(found, other)
 
@@ -288,8 +288,8 @@ class TestInASegmentor:
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
             tags = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
-            cams, logits = model.decode_head.predict(features, (24, 32), tags)
-            untold, _ = model.decode_head.predict(features, (24, 32), 1 - tags)
+            cams, logits = predicted_maps(model.decode_head, features, (24, 32), tags)
+            untold, _ = predicted_maps(model.decode_head, features, (24, 32), 1 - tags)
             found = model.test_step(data)
         assert not torch.allclose(cams, untold)
         for sample, cam, scores, present in zip(found, cams, logits, tags):
@@ -297,7 +297,7 @@ class TestInASegmentor:
             assert_close(sample.seg_logits.data, raw)
             assert_close(sample.tag_scores, scores.sigmoid())
             assert_close(
-                sample.cam.data[present.bool()], normalize_max(raw[present.bool()])
+                sample.cam.data[present.bool()], inference_max_norm(raw[present.bool()])
             )
 
     def test_prediction_without_tags(self, erasing, batch):
@@ -305,7 +305,7 @@ class TestInASegmentor:
         data = batch(labels=(None, None))
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
-            cams, _ = model.decode_head.predict(features, (24, 32))
+            cams, _ = predicted_maps(model.decode_head, features, (24, 32))
             found = model.test_step(data)
         for sample, cam in zip(found, cams):
             assert_close(sample.seg_logits.data, cam)
@@ -380,7 +380,7 @@ class TestAddedErasing:
         if method == 'cam':
             views = {'full': View(views, identity)}
         features = {n: model.extract_feat(v.image) for n, v in views.items()}
-        own = head.base.loss(features, views, data['data_samples'])
+        own = losses_on(head.base, features, views, data['data_samples'])
         x = features['full'][head.in_index]
         attention = attend(head.base(features['full'])[:, -3:].detach(), LABELS)
         rest, background = branch_inputs(x, attention, 0.7, 0.05)
@@ -409,7 +409,7 @@ class TestAddedErasing:
         head = model.decode_head
         with torch.no_grad():
             features = model.extract_feat(torch.stack(data['inputs']))
-            cam, logits = head.base.predict(features, (24, 32))
+            cam, logits = predicted_maps(head.base, features, (24, 32))
             cam = cam.clamp(min=0) - cam.clamp(min=0).amin(dim=(2, 3), keepdim=True)
             found = model.test_step(data)
             attention = attend(head.base(features)[:, -3:], LABELS)
@@ -442,3 +442,68 @@ def test_bad_thresholds_are_refused(name, pair):
 def test_a_background_alone_is_refused():
     with pytest.raises(ValueError, match='num_classes is 1: it counts the background'):
         build_head(num_classes=1)
+
+
+class TestCubicEnlarging:
+    """The released notebook: resize once by cv2's cubic kernel, clip, divide, fuse."""
+
+    @pytest.mark.parametrize('image_size', [(41, 67), (24, 20), (5, 4)])
+    def test_it_is_the_notebooks(self, features, image_size):
+        cv2 = pytest.importorskip('cv2')
+        head = build_head(type='CubicErasingHead').eval()
+        with torch.no_grad():
+            cams, _ = head.predict(context_of(features, (24, 20), LABELS))
+            found = head.to_image(cams[0], (24, 20), image_size)
+        for cls, maps in zip(found, cams[0]):
+            fused = torch.zeros(image_size)
+            for branch in maps:
+                width_first = image_size[::-1]
+                large = cv2.resize(
+                    branch.numpy(), width_first, interpolation=cv2.INTER_CUBIC
+                )
+                positive = torch.from_numpy(large).clamp(min=0)
+                fused = torch.maximum(fused, positive / (positive.max() + 1e-8))
+            assert_close(cls, fused, rtol=1e-4, atol=1e-5)
+
+    def test_it_differs_from_ours_and_loads_its_weights(self, features):
+        ours, cubic = build_head().eval(), build_head(type='CubicErasingHead').eval()
+        cubic.load_state_dict(ours.state_dict())
+        with torch.no_grad():
+            cams, _ = ours.predict(context_of(features, (24, 20), LABELS))
+            again, _ = cubic.predict(context_of(features, (24, 20), LABELS))
+        assert torch.equal(cams, again)
+        sizes = (24, 20), (41, 67)
+        gap = ours.to_image(cams[0], *sizes) - cubic.to_image(cams[0], *sizes)
+        assert gap.abs().max() > 0.01
+
+
+def test_the_other_head_looks_once_at_every_view(build_model, make_sample, calls_of):
+    model = build_model('seam')
+    base = dict(type='SEAMHead', in_channels=8, dropout_ratio=0.5)
+    config = dict(type='AddedErasingHead', base=base, in_channels=8, num_classes=4)
+    model.decode_head = MODELS.build({**config, 'channels': (), 'in_index': -2})
+    meta = dict(ori_shape=(24, 32), img_shape=(24, 32))
+    samples = [make_sample(labels, **meta) for labels in LABELS.tolist()]
+    data = dict(inputs=list(torch.randn(2, 3, 24, 32)), data_samples=samples)
+    calls = calls_of(model.decode_head.base)
+    model.loss(**model.data_preprocessor(data, True))
+    assert sorted(calls) == [(3, 4), (6, 8)]
+    calls.clear()
+    model.eval().test_step(data)
+    assert calls == [(6, 8)]
+
+
+def test_maps_of_two_sizes_are_refused(features):
+    base = dict(type='CAMHead', in_channels=8)
+    config = dict(type='AddedErasingHead', base=base, in_channels=3, num_classes=4)
+    head = MODELS.build({**config, 'channels': (), 'in_index': 0}).eval()
+    with pytest.raises(ValueError, match='they must be maps of one size'):
+        head.predict(context_of(features, (24, 20), LABELS))
+
+
+def test_a_base_that_is_no_cam_head():
+    base = dict(type='FCNHead', in_channels=8, channels=4)
+    with pytest.raises(ValueError, match='base is a FCNHead; it must be a CAM head'):
+        MODELS.build(
+            dict(type='AddedErasingHead', base=base, in_channels=8, num_classes=4)
+        )

@@ -3,9 +3,14 @@ import torch
 from mmengine.model import BaseModel
 from torch.testing import assert_close
 
-from wsss_mm.functional import peak_norm, reconstruction_loss, tag_entropy, tag_loss
-from wsss_mm.models.data_preprocessors import View
-from wsss_mm.models.data_preprocessors.views import identity
+from wsss_mm.functional import (
+    reconstruction_loss,
+    tag_entropy,
+    tag_loss,
+    training_max_norm,
+)
+from wsss_mm.models.structures import View, identity
+from wsss_mm.models.testing import losses_on, predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
@@ -37,7 +42,7 @@ def samples(make_sample):
 def lose(head, features, samples):
     image = torch.zeros(2, 3, 8, 12)
     views = {'full': View(image, identity), 'tiles': View(image, identity)}
-    return head.loss(features, views, samples)
+    return losses_on(head, features, views, samples)
 
 
 def put_together(tiles):
@@ -66,7 +71,7 @@ def test_losses_are_the_functions(kind, options, features, samples):
     assert_close(losses['loss_cls'], tag_loss(cam.mean(dim=(2, 3)), LABELS))
     assert_close(losses['loss_p_cls'], tag_loss(merged.mean(dim=(2, 3)), LABELS))
     level = options.pop('level', 'logits')
-    maps = [peak_norm(m) if level == 'cam' else m for m in (cam, merged)]
+    maps = [training_max_norm(m) if level == 'cam' else m for m in (cam, merged)]
     expected = 2.5 * reconstruction_loss(*maps, LABELS, **options)
     assert_close(losses['loss_re'], expected)
     assert set(losses) == {'loss_cls', 'loss_p_cls', 'loss_re'}
@@ -96,8 +101,8 @@ def test_prediction_is_a_plain_cam(features):
     )
     plain.load_state_dict(head.state_dict())
     for found, expected in zip(
-        head.predict(features['full'], (8, 12)),
-        plain.predict(features['full'], (8, 12)),
+        predicted_maps(head, features['full'], (8, 12)),
+        predicted_maps(plain, features['full'], (8, 12)),
     ):
         assert torch.equal(found, expected)
 
@@ -154,3 +159,25 @@ def test_pieces_beside_equivariance(build_model, make_sample):
     model.parse_losses(found)[0].backward()
     assert model.neck.f9.weight.grad.any()
     assert model.decode_head.base.classifier.weight.grad[1:].any()
+
+
+def test_the_other_head_looks_once_at_every_view(features, samples, calls_of):
+    head = build_head('AddedPuzzleHead')
+    calls = calls_of(head.base)
+    lose(head, features, samples)
+    assert sorted(calls) == [(2, 3), (4, 6)]
+
+
+@pytest.mark.parametrize('kind', ['PuzzleCAMHead', 'AddedPuzzleHead'])
+def test_the_pieces_logits_are_of_raw_maps_at_either_level(kind, features, samples):
+    """The released code averages normalised maps at level 'cam': see the Note."""
+    losses = {}
+    for level in ('logits', 'cam'):
+        head = build_head(kind, reconstruction=dict(level=level))
+        losses[level] = lose(head, features, samples)
+    assert torch.equal(losses['cam']['loss_p_cls'], losses['logits']['loss_p_cls'])
+    assert not torch.allclose(losses['cam']['loss_re'], losses['logits']['loss_re'])
+    head = build_head(kind)
+    merged = put_together(head(features['tiles']))
+    theirs = tag_loss(training_max_norm(merged).mean(dim=(2, 3)), LABELS)
+    assert abs(theirs - losses['cam']['loss_p_cls']) > 0.01

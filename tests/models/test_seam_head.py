@@ -8,11 +8,12 @@ from wsss_mm.functional import (
     EquivariantTransform,
     competing_cam,
     equivariant_cross_loss,
-    max_norm,
     pixel_correlation,
+    training_min_max_norm,
     with_background,
 )
-from wsss_mm.models.data_preprocessors import View
+from wsss_mm.models.structures import View
+from wsss_mm.models.testing import losses_on, predicted_maps
 from wsss_mm.registry import MODELS
 
 LABELS = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
@@ -65,7 +66,7 @@ def enlarge(maps, size):
 
 def test_the_losses_are_the_published_formulas(features, views, samples):
     head = build()
-    found = head.loss(features, views, samples)
+    found = losses_on(head, features, views, samples)
     present = LABELS[:, :, None, None]
     every = torch.cat([torch.ones(2, 1, 1, 1), present], dim=1)
     cls, low, cam, rv = [], [], {}, {}
@@ -82,7 +83,10 @@ def test_the_losses_are_the_published_formulas(features, views, samples):
         strongest = (refined[:, 1:] * present).amax(dim=1).flatten(1)
         quarter = strongest.sort(dim=1).values[:, : strongest.shape[1] // 4]
         low.append(quarter.clamp(min=0).mean())
-        cam[name], rv[name] = max_norm(large[:, 1:]), max_norm(refined)
+        cam[name], rv[name] = (
+            training_min_max_norm(large[:, 1:]),
+            training_min_max_norm(refined),
+        )
     cam['full'] = enlarge(cam['full'], (12, 16))
     rv['full'] = enlarge(rv['full'], (12, 16))
     assert_close(found['loss_cls'], (cls[0] + cls[1]) / 2)
@@ -99,7 +103,7 @@ def test_the_losses_are_the_published_formulas(features, views, samples):
 
 
 def test_exactly_these_losses_are_summed(features, views, samples):
-    losses = build().loss(features, views, samples)
+    losses = losses_on(build(), features, views, samples)
     assert tuple(losses) == NAMES
     total, _ = BaseModel.parse_losses(None, losses)
     assert_close(total, sum(losses[name] for name in NAMES))
@@ -114,16 +118,16 @@ def test_exactly_these_losses_are_summed(features, views, samples):
     ],
 )
 def test_each_weight_scales_its_own_loss(features, views, samples, weight, name):
-    plain = build().loss(features, views, samples)
-    weighted = build(**{weight: 3.0}).loss(features, views, samples)
+    plain = losses_on(build(), features, views, samples)
+    weighted = losses_on(build(**{weight: 3.0}), features, views, samples)
     for key in NAMES:
         assert plain[key] > 0
         assert_close(weighted[key], plain[key] * (3 if key == name else 1))
 
 
 def test_a_smaller_share_of_the_differences_is_a_larger_loss(features, views, samples):
-    fifth = build(ecr_ratio=0.2).loss(features, views, samples)['loss_ecr']
-    every = build(ecr_ratio=1.0).loss(features, views, samples)['loss_ecr']
+    fifth = losses_on(build(ecr_ratio=0.2), features, views, samples)['loss_ecr']
+    every = losses_on(build(ecr_ratio=1.0), features, views, samples)['loss_ecr']
     assert fifth > every > 0
 
 
@@ -132,7 +136,7 @@ class TestGradientRoutes:
     def reached(self, features, views, samples):
         """Give the gradient of one loss at every input it could reach."""
         head = build()
-        losses = head.loss(features, views, samples)
+        losses = losses_on(head, features, views, samples)
         ends = {
             'classifier': head.classifier.weight,
             'full': features['full'][0],
@@ -168,7 +172,7 @@ class TestGradientRoutes:
 def test_absent_classes_are_not_tied(features, views, make_sample):
     head = build()
     only_first = [make_sample([1, 0, 0]), make_sample([1, 0, 0])]
-    loss = head.loss(features, views, only_first)['loss_er']
+    loss = losses_on(head, features, views, only_first)['loss_er']
     (gradient,) = torch.autograd.grad(loss, head.classifier.weight)
     assert gradient[1].any()
     assert not gradient[2:].any()
@@ -187,9 +191,9 @@ def test_an_equivariant_network_pays_nothing(samples):
         'full': View(image, lambda cam: cam),
         'transformed': View(mirror(image), mirror),
     }
-    assert build().loss(features, views, samples)['loss_er'] < 1e-6
+    assert losses_on(build(), features, views, samples)['loss_er'] < 1e-6
     unaware = {**views, 'transformed': View(mirror(image), lambda cam: cam)}
-    assert build().loss(features, unaware, samples)['loss_er'] > 0.05
+    assert losses_on(build(), features, unaware, samples)['loss_er'] > 0.05
 
 
 def test_it_trains(features, views, samples):
@@ -197,7 +201,9 @@ def test_it_trains(features, views, samples):
     optimizer = torch.optim.SGD(head.parameters(), lr=0.05)
     totals = []
     for _ in range(5):
-        total, _ = BaseModel.parse_losses(None, head.loss(features, views, samples))
+        total, _ = BaseModel.parse_losses(
+            None, losses_on(head, features, views, samples)
+        )
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -207,7 +213,7 @@ def test_it_trains(features, views, samples):
 
 def test_prediction_is_the_refined_foreground(features):
     head = build()
-    cam, scores = head.predict(features['full'], (24, 32))
+    cam, scores = predicted_maps(head, features['full'], (24, 32))
     raw = head(features['full'])
     refined = pixel_correlation(competing_cam(raw), features['full'][1])
     assert_close(cam, enlarge(refined, (24, 32))[:, 1:])
@@ -217,17 +223,17 @@ def test_prediction_is_the_refined_foreground(features):
 
 def test_the_background_channel_does_not_matter(features):
     head = build()
-    before = head.predict(features['full'], (24, 32))
+    before = predicted_maps(head, features['full'], (24, 32))
     with torch.no_grad():
         head.classifier.weight[0] += 100
-    after = head.predict(features['full'], (24, 32))
+    after = predicted_maps(head, features['full'], (24, 32))
     assert all(torch.equal(a, b) for a, b in zip(before, after))
 
 
 def test_inputs_are_left_alone(features, views, samples):
     tensors = [x for pair in features.values() for x in pair]
     before = [x.detach().clone() for x in tensors]
-    build().loss(features, views, samples)
+    losses_on(build(), features, views, samples)
     assert all(torch.equal(x, b) for x, b in zip(tensors, before))
     assert torch.equal(torch.stack([s.image_labels for s in samples]), LABELS)
 
@@ -235,7 +241,7 @@ def test_inputs_are_left_alone(features, views, samples):
 def test_other_class_counts_are_refused(features, views, make_sample):
     samples = [make_sample([1, 0]), make_sample([0, 1])]
     with pytest.raises(ValueError, match=r'pond\.jpg: tags over 2 .*num_classes=4'):
-        build().loss(features, views, samples)
+        losses_on(build(), features, views, samples)
 
 
 def test_the_classifier_of_a_plain_cam_head_loads():

@@ -203,3 +203,54 @@ def test_no_pieces_in_testing(images):
 def test_a_number_of_pieces_that_is_no_square():
     with pytest.raises(ValueError, match='square number such as 4 or 9, got 6'):
         puzzle(pieces=6)
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'index'),
+    [
+        (dict(type='ResNet', depth=18, stem_channels=4, base_channels=4), -1),
+        (
+            dict(
+                type='ResNet',
+                depth=18,
+                stem_channels=4,
+                base_channels=4,
+                strides=(1, 2, 1, 1),
+            ),
+            -1,
+        ),
+        (dict(type='mmseg.MobileNetV2', widen_factor=0.1, out_indices=(4, 6)), -1),
+        (dict(type='TinyBackbone'), 0),
+    ],
+    ids=['stride 32', 'stride 8', 'MobileNet', 'stride 2'],
+)
+@pytest.mark.parametrize('size', [(448, 448), (97, 130), (64, 81)])
+@pytest.mark.parametrize('scale', [0.3, 0.5, 0.77, 1.0])
+def test_a_cam_in_cells_fits_the_other_views_features(backbone, index, size, scale):
+    network = MODELS.build(backbone)
+    network.eval()
+    views = build(scale=scale)(batch(torch.rand(1, 3, *size)), True)['inputs']
+    with torch.no_grad():
+        cells = {name: network(view.image)[index] for name, view in views.items()}
+    moved = views['transformed'].on_cam(cells['full'])
+    assert moved.shape == cells['transformed'].shape
+
+
+def test_the_released_crop_in_cells_and_pixels():
+    views = build()(batch(torch.rand(1, 3, 448, 448)), True)['inputs']
+    move = views['transformed'].on_cam
+    assert move(torch.rand(1, 5, 56, 56)).shape[-2:] == (17, 17)
+    assert move(torch.rand(1, 5, 448, 448)).shape[-2:] == (134, 134)
+    pixels = torch.rand(1, 5, 448, 448)
+    expected = torch.nn.functional.interpolate(
+        pixels, (134, 134), mode='bilinear', align_corners=True
+    )
+    assert torch.equal(move(pixels), expected)
+
+
+@pytest.mark.parametrize('name', ['View', 'identity'])
+def test_where_it_was_imported_from(name):
+    from wsss_mm.models import structures
+    from wsss_mm.models.data_preprocessors import views
+
+    assert getattr(views, name) is getattr(structures, name)

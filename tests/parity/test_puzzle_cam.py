@@ -12,6 +12,7 @@ from torch.testing import assert_close
 import wsss_mm.engine
 import wsss_mm.models  # noqa: F401
 from wsss_mm.functional import merge_tiles
+from wsss_mm.models.testing import predicted_maps
 from wsss_mm.registry import MODELS, PARAM_SCHEDULERS
 
 
@@ -22,7 +23,7 @@ def test_cam_and_tag_scores(backbone, network, reference_weights, golden, assert
     with torch.no_grad():
         features = model.extract_feat(reference_weights.network_input(1, 96, 128))
         assert_maps(model.decode_head(features), recorded['features'])
-        _, logits = model.decode_head.predict(features, (96, 128))
+        _, logits = predicted_maps(model.decode_head, features, (96, 128))
     assert_maps(logits, recorded['logits'])
 
 
@@ -148,7 +149,7 @@ def test_irn_tag_scores(network, reference_weights, golden, assert_maps):
     model = network('net_irn_r50cam_97x129')
     with torch.no_grad():
         features = model.extract_feat(reference_weights.network_input(1, 97, 129))
-        _, logits = model.decode_head.predict(features, (97, 129))
+        _, logits = predicted_maps(model.decode_head, features, (97, 129))
     assert_maps(logits, golden('net_irn_r50cam_97x129')['logit'])
 
 

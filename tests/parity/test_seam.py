@@ -10,6 +10,7 @@ from torch import nn
 
 import wsss_mm.models  # noqa: F401
 from wsss_mm.convert.checkpoint_keys import to_reference
+from wsss_mm.models.testing import predicted_maps
 from wsss_mm.registry import MODELS
 
 MEAN = np.array([0.485, 0.456, 0.406])
@@ -32,7 +33,7 @@ def outputs(by_rule_a, reference_weights):
         features = by_rule_a.extract_feat(image)
         head = by_rule_a.decode_head
         raw = head(features)
-        refined, scores = head.predict(features, (72, 96))
+        refined, scores = predicted_maps(head, features, (72, 96))
         whole = head.refine(raw, features)
     return dict(features=features, raw=raw, refined=refined, whole=whole, s=scores)
 

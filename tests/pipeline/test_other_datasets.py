@@ -172,7 +172,9 @@ def test_from_an_own_folder_to_a_segmenter(tool, shelf, monkeypatch):
 
     def run_here(stage, folder, *, gpus):
         stages.append(stage.name)
-        tool(*stage.command)
+        file = shelf / f'{stage.name}.json'
+        file.write_text(json.dumps(stage.options))
+        tool(*stage.command, '--options-file', file)
         return 0.0
 
     monkeypatch.setattr(pipeline, 'run_stage', run_here)

@@ -18,6 +18,7 @@ import pytest
 from wsss_mm.datasets.synth_voc import CLASSES, write_synth_voc
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
+from wsss_mm.io.score_file import save_scores
 
 TOOLS = Path(mmseg.__file__).parent / '.mim/tools'
 pytestmark = pytest.mark.skipif(
@@ -55,9 +56,9 @@ def data(tmp_path_factory):
     return write_synth_voc(out, train=4, val=2, size=64)
 
 
-def options(data, *more):
+def options(data, *more, splits=('train', 'val', 'test')):
     """Options that shrink a config to two steps on the tiny data."""
-    loaders = [f'{name}_dataloader' for name in ('train', 'val', 'test')]
+    loaders = [f'{name}_dataloader' for name in splits]
     return [
         '--cfg-options',
         *(f'{name}.dataset.data_root={data}' for name in loaders),
@@ -65,7 +66,7 @@ def options(data, *more):
         *(f'{name}.persistent_workers=False' for name in loaders),
         'train_dataloader.batch_size=2',
         'train_cfg.max_iters=2',
-        'train_cfg.val_interval=2',
+        *(['train_cfg.val_interval=2'] if 'val' in splits else []),
         'default_hooks.logger.interval=1',
         'default_hooks.visualization.interval=1',
         *more,
@@ -152,6 +153,31 @@ def test_the_hook_writes_cams_and_masks(cams, data):
     ]
     assert len(single) == 4
     assert not all(np.allclose(a, b, atol=1e-3) for a, b in zip(single, fused))
+
+
+def test_an_affinity_network_trains_on_seed_scores(root, data, cams):
+    seeds = cams[0] / 'seeds'
+    rng = np.random.default_rng(0)
+    for path in (cams[0] / 'cams').iterdir():
+        classes, maps = load_cam(path)
+        shape = (2, len(classes) + 1, *maps.shape[1:])
+        save_scores(seeds / path.name, classes, *rng.random(shape, np.float32))
+    work = cams[0] / 'affinity'
+    log = run(
+        root,
+        (
+            *('train.py', 'configs/seam/seam_r18_synth_affinity.py'),
+            *('--work-dir', work),
+            *options(
+                data,
+                f'train_dataloader.dataset.data_prefix.seed_scores_path={seeds}',
+                f'load_from={cams[0] / "start/iter_2.pth"}',
+                splits=('train', 'test'),
+            ),
+        ),
+    )
+    assert 'loss_affinity: ' in log
+    assert (work / 'iter_2.pth').is_file()
 
 
 @pytest.mark.parametrize(

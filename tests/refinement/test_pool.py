@@ -13,6 +13,7 @@ from wsss_mm.refinement import (
     refine_all,
     run_pool,
 )
+from wsss_mm.utils.errors import InputError
 
 CHAIN = (PowerBackground(alpha=2),)
 
@@ -64,7 +65,7 @@ def test_order_errors_and_bounds_in_workers(tmp_path):
         results.append(result)
         assert len(drawn) - len(results) <= 1  # two in flight, one of them given
     (name, error) = results.pop(3)
-    assert (name, type(error)) == ('image3', ValueError)
+    assert (name, type(error)) == ('image3', InputError)
     assert str(tmp_path / 'no.jpg') in str(error)
     assert [name for name, _ in results] == [f'image{i}' for i in range(9) if i != 3]
     assert all(isinstance(result, Seed) for _, result in results)

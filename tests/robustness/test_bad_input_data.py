@@ -7,21 +7,23 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import pseudo_collate
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from wsss_mm.datasets import (
+    BGRToRGB,
     ImageLabelDataset,
     LoadEvaluationMask,
-    LoadRGBImage,
     LoadTrainingMask,
 )
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 
 META = dict(classes=('background', 'cat', 'dog'))
-PIPELINE = [LoadRGBImage(), LoadEvaluationMask()]
+LOADER = [LoadImageFromFile(imdecode_backend='pillow'), BGRToRGB()]
+PIPELINE = [*LOADER, LoadEvaluationMask()]
 
 
 @pytest.fixture
@@ -185,7 +187,7 @@ def test_a_mask_that_ignores_the_exif_orientation_is_refused(folder):
 @pytest.mark.parametrize('loader', [LoadEvaluationMask, LoadTrainingMask])
 def test_a_mask_of_another_size_is_refused(folder, loader):
     save_mask(folder / 'masks/a.png', np.zeros((20, 31), np.uint8), [[0, 0, 0]])
-    dataset = build(folder, pipeline=[LoadRGBImage(), loader()])
+    dataset = build(folder, pipeline=[*LOADER, loader()])
     with pytest.raises(ValueError, match=r'a\.png has 31x20 .*30x20.*make the mask'):
         dataset[0]
 
@@ -193,7 +195,7 @@ def test_a_mask_of_another_size_is_refused(folder, loader):
 @pytest.mark.parametrize('loader', [LoadEvaluationMask, LoadTrainingMask])
 def test_a_mask_with_too_many_classes_is_refused(folder, loader):
     save_mask(folder / 'masks/a.png', np.full((20, 30), 3, np.uint8), [[0, 0, 0]])
-    dataset = build(folder, pipeline=[LoadRGBImage(), loader()])
+    dataset = build(folder, pipeline=[*LOADER, loader()])
     with pytest.raises(ValueError, match=r'a\.png holds the values \[3\].*class list'):
         dataset[0]
 
@@ -202,7 +204,7 @@ def test_training_on_masks_without_masks_is_refused(folder):
     dataset = build(
         folder,
         data_prefix=dict(img_path='images'),
-        pipeline=[LoadRGBImage(), LoadTrainingMask()],
+        pipeline=[*LOADER, LoadTrainingMask()],
     )
     with pytest.raises(ValueError, match=r'a\.jpg has no mask to train on; set data'):
         dataset[0]

@@ -1,28 +1,19 @@
-"""tools/demo.py: its methods, and what it makes of their figures."""
+"""The demo: its methods, and what it makes of their figures."""
 
-import importlib
 import json
 from pathlib import Path
 
 import pytest
 
-from wsss_mm.workflow.stage import affinity_config, segmenter_config
+from wsss_mm.workflow import demo, demo_report, demo_stages
+from wsss_mm.workflow.method import affinity_config, segmenter_config
 
 
-@pytest.fixture
-def stages(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / 'tools'))
-    return importlib.import_module('demo_stages')
-
-
-@pytest.fixture
-def told(stages):
-    return importlib.import_module('demo_report')
-
-
-def test_every_method_has_all_its_configs(root, stages):
-    assert {'cam', 'affinitynet', 'seam', 'seenet', 'puzzle_cam'} <= set(stages.METHODS)
-    for method in stages.METHODS.values():
+def test_every_method_has_all_its_configs(root):
+    assert {'cam', 'affinitynet', 'seam', 'seenet', 'puzzle_cam'} <= set(
+        demo_stages.METHODS
+    )
+    for method in demo_stages.METHODS.values():
         config = root / method.config
         assert config.is_file()
         assert segmenter_config(config).is_file()
@@ -30,8 +21,8 @@ def test_every_method_has_all_its_configs(root, stages):
             assert affinity_config(config).is_file()
 
 
-def test_chains(stages):
-    seam, cam = stages.METHODS['seam'], stages.METHODS['cam']
+def test_chains():
+    seam, cam = demo_stages.METHODS['seam'], demo_stages.METHODS['cam']
     assert list(seam.chains(crf=True).values()) == ['crf', 'random_walk', 'pseudo_mask']
     assert cam.chains(crf=True) == {'crf': 'pseudo_mask'}
     for method in (seam, cam):
@@ -57,28 +48,28 @@ COMMON = ('cam_baseline', 'cam_baseline_crf', 'fully_supervised')
 OWN = ('crf', 'random_walk', 'pseudo_mask', 'segmentation')
 
 
-def test_figures_of_one_method(stages, told, finished):
+def test_figures_of_one_method(finished):
     names = [*COMMON, 'seam_cam', *(f'seam_{stage}' for stage in OWN)]
     folder = finished(names, curve=('cam_baseline', 'seam_cam'))
-    results = told.collect(stages.Demo(folder, ('seam',), 0))
+    results = demo_report.collect(demo_stages.Demo(folder, ('seam',), 0))
     found = results['stages']
     assert list(found) == [*COMMON[:2], 'seam_cam', *OWN, COMMON[2]]
     assert found['cam_baseline'] == dict(
         miou=60.0, threshold=0.3, miou_fixed=50.0, fixed_threshold=0.2
     )
     assert found['segmentation'] == dict(miou=57.0)
-    rows = told.rows_of_one('seam', found)
+    rows = demo_report.rows_of_one('seam', found)
     assert [row['mIoU [%]'] for row in rows] == [60, 51, 63, 54, 55, 56, 57, 52]
     assert {row['images'] for row in rows[-2:]} == {'val'}
 
 
-def test_figures_of_several_methods(stages, told, finished):
+def test_figures_of_several_methods(finished):
     names = [*COMMON, 'seam_cam', *(f'seam_{stage}' for stage in OWN)]
     names += ['cam_pseudo_mask', 'cam_segmentation']
     folder = finished(names, curve=('cam_baseline', 'seam_cam'))
-    results = told.collect(stages.Demo(Path(folder), ('cam', 'seam'), 0))
+    results = demo_report.collect(demo_stages.Demo(Path(folder), ('cam', 'seam'), 0))
     assert 'stages' not in results
-    cam, seam, truth = told.rows_of_all(results['methods'])
+    cam, seam, truth = demo_report.rows_of_all(results['methods'])
     assert (cam['method'], seam['method']) == ('CAM', 'SEAM')
     # Plain CAM is the baseline's network; it has no walk.
     assert cam['CAM'] == 60
@@ -90,30 +81,25 @@ def test_figures_of_several_methods(stages, told, finished):
 
 
 @pytest.fixture
-def lanes(root, stages, tmp_path, monkeypatch):
+def lanes(root, tmp_path, monkeypatch):
     """Run the lanes with a function in the place of the stages' commands."""
-    demo = importlib.import_module('demo')
     monkeypatch.chdir(root)
     monkeypatch.setattr(demo, 'crf_is_installed', lambda: True)
     monkeypatch.setattr(demo.Demo, 'pretrained', 'tags.pth')
 
     def run_lanes(methods, stage):
-        monkeypatch.setattr(
-            demo.Demo, 'run', lambda self, name, *command, resume=False: stage(name)
-        )
+        monkeypatch.setattr(demo.Demo, 'run', lambda self, one: stage(one.name))
         demo.run_lanes(demo.Demo(tmp_path, methods, 0))
 
     return run_lanes
 
 
 @pytest.mark.parametrize('methods', [('seam',), ('cam', 'affinitynet', 'seam')])
-def test_every_figure_has_its_stage_and_each_comes_after_what_it_reads(
-    stages, lanes, methods
-):
+def test_every_figure_has_its_stage_and_each_comes_after_what_it_reads(lanes, methods):
     done = []
     lanes(methods, done.append)
     for method in methods:
-        settings, network = stages.METHODS[method], stages.network_of(method)
+        settings, network = demo_stages.METHODS[method], demo_stages.network_of(method)
         names = [f'{method}_{one}' for one in settings.chains(crf=True).values()]
         assert {f'eval_{name}' for name in (network, *names)} <= set(done)
         chain = 'rw_crf' if settings.walks else 'crf'

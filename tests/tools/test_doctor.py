@@ -68,7 +68,9 @@ def test_sound_data_and_environment(tool, config, data, capsys):
         assert f'{split}: SynthVOCDataset' in text
 
 
-def test_every_finding_names_what_mends_it(tool, config, data, tmp_path, capsys):
+def test_every_finding_names_the_command_that_fixes_it(
+    tool, config, data, tmp_path, capsys
+):
     (data / 'JPEGImages/synth_000001.jpg').write_bytes(b'\xff\xd8')
     (data / 'SegmentationClass/synth_000002.png').unlink()
     table = data / 'image_labels.csv'
@@ -97,7 +99,7 @@ def fixes(text):
     return [line.split('fix: ')[1] for line in text.splitlines() if 'fix: ' in line]
 
 
-def test_the_command_for_damaged_drawings_mends_them(tool, data, root, capsys):
+def test_the_command_for_damaged_drawings_works(tool, data, root, capsys):
     (data / 'JPEGImages/synth_000001.jpg').write_bytes(b'')
     (data / 'SegmentationClass/synth_000000.png').write_bytes(b'')
     status, text = examine(tool, capsys, data)
@@ -132,7 +134,7 @@ def test_the_weights_and_scores_that_other_stages_make(
     text = examine(tool, capsys, configs / 'cam_r18_synth.py')[1]
     assert 'fix: wsss train configs/cam/cam_r18_synth_pretrain.py' in text
     text = examine(tool, capsys, configs / 'cam_r18_synth_affinity.py')[1]
-    assert 'no folder of seed scores work_dirs/seed_scores' in text
+    assert 'no folder of seed scores data/synth_voc/seed_scores' in text
     command = f'wsss run {configs}/cam_r18_synth.py'
     assert command in fixes(text)
 

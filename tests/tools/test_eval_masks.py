@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wsss_mm.apis import evaluate
 from wsss_mm.evaluation import THRESHOLDS, score_confusion
 from wsss_mm.functional import (
     cam_to_mask,
@@ -107,7 +108,7 @@ def test_masks(run, folder, capsys):
 
 def test_several_workers_count_the_same(run, tool, monkeypatch):
     single = run('cams', '--curve', '--threshold', '0.26')
-    monkeypatch.setattr(tool, 'IMAGES_PER_TASK', 1)
+    monkeypatch.setattr(evaluate, 'IMAGES_PER_TASK', 1)
     assert run('cams', '--curve', '--threshold', '0.26', workers=2) == single
 
 
@@ -180,7 +181,7 @@ def test_other_size(run, folder, capsys, kind):
 
 
 def test_errors_cross_from_worker_processes(tool, run, folder, capsys, monkeypatch):
-    monkeypatch.setattr(tool, 'IMAGES_PER_TASK', 1)
+    monkeypatch.setattr(evaluate, 'IMAGES_PER_TASK', 1)
     (folder / 'cams' / 'b.npz').write_bytes(b'PK\x03\x04 cut off')
 
     def run_parallel(*args):

@@ -1,6 +1,7 @@
 """The Slurm scripts hand everything to srun; a stand-in prints what it is given."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -62,3 +63,39 @@ def test_missing_arguments_are_explained(run, script, arguments, command):
     assert done.returncode == 2
     assert 'usage:' in done.stderr
     assert 'PARTITION JOB_NAME CONFIG' in done.stderr
+
+
+@pytest.fixture
+def tools_of_a_checkout(root, tmp_path):
+    """A copy of the scripts, in a checkout that has no code and no environment."""
+    folder = tmp_path / 'checkout' / 'tools'
+    folder.mkdir(parents=True)
+    for name in ('slurm_train.sh', 'launch.sh'):
+        shutil.copy(root / 'tools' / name, folder)
+    return folder
+
+
+def add_python(path, *, has_wsss_mm):
+    """A stand-in for Python: whether it can import what it is asked for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\nexit {0 if has_wsss_mm else 1}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_python_is_that_of_the_environment(run, tools_of_a_checkout, tmp_path):
+    """PYTHON, else an active environment with wsss_mm, else that of `make env`."""
+    script = str(tools_of_a_checkout / 'slurm_train.sh')
+
+    def python_of(**more):
+        done = run(script, 'part', 'job', 'config.py', **more)
+        words = done.stdout.split()
+        return words[words.index('-u') - 1] if done.returncode == 0 else done.stderr
+
+    add_python(tmp_path / 'python', has_wsss_mm=False)
+    assert "run 'make env'" in python_of(PYTHON='')
+    own = add_python(tmp_path / 'checkout/.venv/bin/python', has_wsss_mm=True)
+    assert os.path.samefile(python_of(PYTHON=''), own)
+    add_python(tmp_path / 'python', has_wsss_mm=True)
+    assert python_of(PYTHON='') == 'python'
+    assert python_of(PYTHON='mine') == 'mine'

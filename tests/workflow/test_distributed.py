@@ -42,7 +42,8 @@ model = dict(backbone=dict(norm_cfg=norm))
 train_dataloader = dict(
     num_workers=0, persistent_workers=False,
     dataset=dict(data_root=data, pipeline=[
-        dict(type='LoadRGBImage'),
+        dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+        dict(type='BGRToRGB'),
         dict(type='Resize', scale=(64, 64), keep_ratio=False),
         dict(type='NormalizeFloat'),
         dict(type='PackWSSSInputs')]))

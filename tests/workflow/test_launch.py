@@ -7,12 +7,15 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow import launch
 from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     has_masks,
     load_config,
     prepare_launcher,
+    renamed,
+    with_tta,
 )
 
 
@@ -33,7 +36,7 @@ class TestConfig:
         assert load_config(file, {'work_dir': 'a'}, work_dir='b').work_dir == 'b'
 
     def test_a_missing_config_is_named(self, tmp_path):
-        with pytest.raises(ValueError, match=r'nothing\.py: no such config .*configs/'):
+        with pytest.raises(ValueError, match=r'nothing\.py: no such config .*configs'):
             load_config(str(tmp_path / 'nothing.py'))
 
     def test_what_python_cannot_read(self, tmp_path):
@@ -139,3 +142,23 @@ class TestLauncher:
         assert (backend, settings) == ('gloo', dict(timeout=timedelta(minutes=30)))
         assert cfg.env_cfg.dist_cfg.backend == 'gloo'
         assert cfg.model_wrapper_cfg.device_ids is None
+
+
+def test_a_config_for_several_scales_is_a_copy_of_another_name(cam_config):
+    before = cam_config.to_dict()
+    found = with_tta(cam_config)
+    assert cam_config.to_dict() == before
+    assert Path(found.filename).name == 'cam_r18_synth_tta.py'
+    assert found.model == dict(cam_config.tta_model, module=cam_config.model)
+    assert found.test_dataloader.dataset.pipeline == cam_config.tta_pipeline
+    assert found.work_dir == cam_config.work_dir
+    assert Path(renamed(found, 'cams').filename).name == 'cam_r18_synth_tta_cams.py'
+    assert renamed(Config(dict(a=1)), 'cams').filename is None
+
+
+@pytest.mark.parametrize('key', ['tta_pipeline', 'tta_model'])
+def test_several_scales_need_views(cam_config, key):
+    fields = cam_config.to_dict()
+    del fields[key]
+    with pytest.raises(InputError, match='predict a single scale'):
+        with_tta(Config(fields))

@@ -3,8 +3,9 @@ import sys
 
 import pytest
 
+from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow import stage as pipeline
-from wsss_mm.workflow.stage import Stage, run_stage, run_stages, segmenter_config
+from wsss_mm.workflow.stage import Stage, run_stage, run_stages
 
 TOOL = """
 import sys
@@ -20,43 +21,41 @@ if 'fail' in rest:
 
 
 @pytest.fixture
-def trace(tmp_path, monkeypatch):
+def trace(tmp_path, monkeypatch, caplog):
     """Where the fake tool records its calls."""
     (tmp_path / 'tools').mkdir()
     (tmp_path / 'tools/fake.py').write_text(TOOL)
-    monkeypatch.setattr(pipeline, 'TOOLS', tmp_path / 'tools')
+    monkeypatch.setattr(pipeline, 'shipped', lambda name: tmp_path / name)
+    caplog.set_level('INFO', logger='wsss_mm')
     path = tmp_path / 'trace.txt'
     path.touch()
     return path
 
 
-def stage(trace, *arguments, name='one', resume=()):
-    return Stage(name, ('fake.py', str(trace), *arguments), resume=resume)
+def stage(trace, *arguments, name='one', resume=(), **fields):
+    command = ('fake.py', str(trace), *arguments)
+    fields.setdefault('settings', dict(words=list(arguments)))
+    return Stage(name, command, resume=resume, **fields)
 
 
 def calls(trace):
     return trace.read_text().splitlines()
 
 
-def test_the_tools_are_found_from_anywhere(root, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert (root / 'tools').samefile(pipeline.TOOLS)
-    assert pipeline.TOOLS.is_absolute()
-
-
-def test_a_finished_stage_leaves_log_and_marker(trace, tmp_path, capsys):
+def test_a_finished_stage_leaves_log_and_marker(trace, tmp_path, caplog):
     seconds = run_stage(stage(trace, 'a', 'b'), tmp_path / 'out')
     assert calls(trace) == ['a b']
     done = json.loads((tmp_path / 'out/one.done.json').read_text())
-    assert done == dict(command=['fake.py', str(trace), 'a', 'b'], seconds=seconds)
+    settings = dict(settings=dict(words=['a', 'b']), inputs={})
+    assert (done['made_with'], done['seconds']) == (settings, seconds)
+    assert not (tmp_path / 'out/one.started.json').exists()
     assert 'a line of noise' in (tmp_path / 'out/one.log').read_text()
-    printed = capsys.readouterr().out
-    assert printed == '  one: Iter(train) [1/2] lr: 0.1  eta: 0:00:09\n'
+    assert caplog.messages == ['  one: Iter(train) [1/2] lr: 0.1  eta: 0:00:09']
 
 
-def test_progress_can_be_silent(trace, tmp_path, capsys):
+def test_progress_can_be_silent(trace, tmp_path, caplog):
     run_stage(stage(trace), tmp_path / 'out', echo=False)
-    assert capsys.readouterr().out == ''
+    assert not caplog.messages
 
 
 def test_a_finished_stage_is_skipped(trace, tmp_path):
@@ -65,13 +64,74 @@ def test_a_finished_stage_is_skipped(trace, tmp_path):
     assert calls(trace) == ['a']
 
 
-def test_another_command_under_its_name_is_refused(trace, tmp_path):
-    run_stage(stage(trace, 'a'), tmp_path)
-    with pytest.raises(
-        ValueError, match=r'one\.done\.json: was made by another command \(fake\.py'
-    ):
-        run_stage(stage(trace, 'b'), tmp_path)
+def test_other_settings_under_its_name_are_refused_and_named(trace, tmp_path):
+    run_stage(stage(trace, 'a', settings=dict(rate=1, size=3)), tmp_path)
+    with pytest.raises(InputError, match=r'(?s)other settings:.*rate: 1, now 2'):
+        run_stage(stage(trace, 'a', settings=dict(rate=2, size=3)), tmp_path)
     assert calls(trace) == ['a']
+
+
+def test_the_words_of_a_command_play_no_part(trace, tmp_path):
+    same = dict(rate=1)
+    run_stage(stage(trace, '--workers', '1', settings=same), tmp_path)
+    run_stage(stage(trace, '--workers', '2', settings=same), tmp_path)
+    assert calls(trace) == ['--workers 1']
+
+
+def test_a_moved_folder_is_done_too(trace, tmp_path):
+    def in_folder(folder):
+        settings = dict(masks=str(folder / 'masks'))
+        return stage(trace, 'a', settings=settings, inputs=(folder / 'masks',))
+
+    before, after = tmp_path / 'before', tmp_path / 'after'
+    (before / 'masks').mkdir(parents=True)
+    run_stage(in_folder(before), before)
+    before.rename(after)
+    run_stage(in_folder(after), after)
+    assert calls(trace) == ['a']
+
+
+def test_another_input_is_refused(trace, tmp_path):
+    (tmp_path / 'tags.csv').write_text('a')
+    one = stage(trace, 'a', inputs=(tmp_path / 'tags.csv',))
+    run_stage(one, tmp_path)
+    (tmp_path / 'tags.csv').write_text('b')
+    with pytest.raises(InputError, match=r'inputs.*tags\.csv: \w{16}, now \w{16}'):
+        run_stage(one, tmp_path)
+
+
+def test_an_output_that_is_gone_is_made_again(trace, tmp_path):
+    one = stage(trace, 'a', outputs=(tmp_path / 'cams',))
+    (tmp_path / 'cams').mkdir()
+    run_stage(one, tmp_path)
+    (tmp_path / 'cams').rmdir()
+    run_stage(one, tmp_path)
+    assert calls(trace) == ['a', 'a']
+
+
+def test_what_was_cut_off_goes_on_under_its_own_settings_alone(trace, tmp_path):
+    def cut_off(rate):
+        return stage(trace, 'fail', settings=dict(rate=rate), resume=('--resume',))
+
+    with pytest.raises(InputError, match='stage one failed'):
+        run_stage(cut_off(1), tmp_path)
+    with pytest.raises(InputError, match=r'(?s)begun with other.*rate: 1, now 2'):
+        run_stage(cut_off(2), tmp_path)
+    assert calls(trace) == ['fail']
+
+
+def test_a_marker_of_an_earlier_version_is_refused(trace, tmp_path):
+    (tmp_path / 'one.done.json').write_text('{"command": ["x"], "seconds": 1}')
+    with pytest.raises(InputError, match='an earlier version wrote it'):
+        run_stage(stage(trace, 'a'), tmp_path)
+
+
+def test_options_go_through_a_file_whatever_they_hold(trace, tmp_path):
+    options = {'a.b': 'a folder, with a comma', 'c': None, 'd': [1, 'x']}
+    run_stage(stage(trace, 'a', options=options), tmp_path)
+    file = tmp_path / 'one.options.json'
+    assert calls(trace) == [f'a --options-file {file}']
+    assert json.loads(file.read_text()) == options
 
 
 def test_a_failure_shows_the_end_of_the_log_and_is_tried_again(trace, tmp_path):
@@ -114,12 +174,12 @@ def test_a_resumed_stage_counts_as_the_same_command(trace, tmp_path):
     assert (tmp_path / 'one.log').read_text().startswith('of an earlier try\n')
 
 
-def test_stages_run_in_order(trace, tmp_path, capsys):
+def test_stages_run_in_order(trace, tmp_path, caplog):
     stages = [stage(trace, name, name=name) for name in ('x', 'y', 'z')]
     seconds = run_stages(stages, tmp_path)
     assert calls(trace) == ['x', 'y', 'z']
     assert list(seconds) == ['x', 'y', 'z']
-    assert '[2/3] y' in capsys.readouterr().out
+    assert '[2/3] y' in caplog.messages
     run_stages(stages, tmp_path)
     assert calls(trace) == ['x', 'y', 'z']
 
@@ -158,7 +218,7 @@ def test_several_gpus_have_a_process_each(trace, tmp_path, monkeypatch):
         return 0
 
     monkeypatch.setattr(pipeline, 'follow', follow)
-    (tmp_path / 'train.log').touch()
+    (tmp_path / 'train.log').write_text('of an earlier try\n')
     stages = [
         Stage('train', ('train.py', 'config.py'), resume=('--resume',)),
         Stage('eval', ('eval_masks.py', 'masks', 'truth')),
@@ -171,21 +231,3 @@ def test_several_gpus_have_a_process_each(trace, tmp_path, monkeypatch):
     assert train[5:] == [str(tmp_path / 'tools/train.py'), *tail]
     path = str(tmp_path / 'tools/eval_masks.py')
     assert evaluate == [sys.executable, path, 'masks', 'truth']
-
-
-class TestSegmenterConfig:
-    @pytest.fixture
-    def config(self, tmp_path):
-        for name in ('m', 'm_deeplabv2', 'm_deeplabv1', 'm_unet', 'other_deeplabv1'):
-            (tmp_path / f'{name}.py').touch()
-        return tmp_path / 'm.py'
-
-    def test_the_first_deeplab(self, config):
-        assert segmenter_config(config).name == 'm_deeplabv1.py'
-
-    def test_a_named_one(self, config):
-        assert segmenter_config(str(config), 'unet').name == 'm_unet.py'
-
-    def test_none(self, config):
-        with pytest.raises(ValueError, match=r'no m_fcn\.py, the config of the second'):
-            segmenter_config(config, 'fcn')

@@ -51,7 +51,7 @@ def write_masks(
     folder: Path,
     *,
     threshold: float,
-    palette: list,
+    palette: list[list[int]],
 ) -> None:
     """Turn CAM files into masks at a threshold.
 

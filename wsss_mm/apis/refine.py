@@ -49,7 +49,7 @@ def score_folder(chain: str) -> str:
     return f'{CAM_FOLDER}_{chain_name(chain)}'
 
 
-def chain_steps(cfg: Config, chain: str) -> list[dict]:
+def chain_steps(cfg: Config, chain: str) -> list[dict[str, Any]]:
     """List the refiners of a config's chain, the background's score first.
 
     Raises:
@@ -185,7 +185,8 @@ def progress(total: int) -> Callable[[], None]:
         What to call after each image.
     """
     if sys.stdout.isatty():
-        return ProgressBar(total).update
+        bar: Callable[[], None] = ProgressBar(total).update
+        return bar
     start, count = time.monotonic(), itertools.count(1)
 
     def line() -> None:
@@ -204,7 +205,7 @@ def save_refined(
     *,
     out: Path,
     chain: str,
-    palette: list,
+    palette: list[list[int]],
     margin: float | None,
     keep_scores: bool,
 ) -> None:
@@ -216,12 +217,12 @@ def save_refined(
     save_mask(path, confident_mask(seed, margin), palette)
 
 
-def save_seed_scores(name: str, scores: tuple, *, folder: Path) -> None:
+def save_seed_scores(name: str, scores: tuple[Any, ...], *, folder: Path) -> None:
     """Write what the affinity network learns from one image."""
     save_scores(folder / f'{name}.npz', *scores)
 
 
-def training_scores(cfg: Config) -> Callable:
+def training_scores(cfg: Config) -> Callable[..., Any]:
     """Build the config's `training_scores`.
 
     Raises:
@@ -232,4 +233,5 @@ def training_scores(cfg: Config) -> Callable:
             'the config has no training_scores (low_alpha, high_alpha and CRF '
             'parameters); see configs/_base_/refinement.py'
         )
-    return TASK_UTILS.build(cfg.training_scores)
+    scores: Callable[..., Any] = TASK_UTILS.build(cfg.training_scores)
+    return scores

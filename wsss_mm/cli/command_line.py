@@ -1,8 +1,10 @@
 """The options that the commands share."""
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import DictAction
@@ -14,9 +16,11 @@ from wsss_mm.utils.errors import InputError
 __all__ = [
     'OptionsAction',
     'add_config_options',
+    'add_launcher',
+    'config_options',
     'parse_options',
-    'parse_with_launcher',
     'readable_errors',
+    'set_local_rank',
     'show_messages',
     'threshold_option',
 ]
@@ -50,24 +54,55 @@ class OptionsAction(DictAction):
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options`` as in MMSegmentation's tools."""
+    """Add ``--cfg-options`` as in MMSegmentation's tools, and a file of the same."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=OptionsAction,
         help='override config values: key=value, nested keys as a.b=value',
     )
+    parser.add_argument(
+        '--options-file',
+        type=Path,
+        help='JSON file of config values to override, for values that key=value '
+        'cannot write; --cfg-options come on top',
+    )
 
 
-def parse_with_launcher(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Add the options of distributed running, parse, and keep the local rank."""
+def config_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Give the config values that the options of `add_config_options` override.
+
+    Raises:
+        InputError: If the file is no JSON object.
+    """
+    options: dict[str, Any] = {}
+    if args.options_file is not None:
+        try:
+            options = json.loads(args.options_file.read_text(encoding='utf-8'))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f'{args.options_file}: not a JSON file that can be read ({error})'
+            ) from error
+        if not isinstance(options, dict):
+            raise InputError(
+                f'{args.options_file}: must hold one object, {{"a.b": value, ...}}'
+            )
+    return {**options, **(args.cfg_options or {})}
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add the options by which launchers start a command in several processes."""
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
     )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS
+    )
+
+
+def set_local_rank(args: argparse.Namespace) -> None:
+    """Keep the local rank where MMEngine looks for it."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
 
 
 def parse_options(pairs: Sequence[str]) -> dict:

@@ -10,11 +10,13 @@ import difflib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from wsss_mm import __version__
 from wsss_mm.cli.messages import DEBUG, readable_errors
+from wsss_mm.workflow.child import end_with_parent
 
 # What the modules call themselves: to read it there would mean to import them all.
 DESCRIPTIONS = {
@@ -58,6 +60,8 @@ def run_command(
     Returns:
         The exit status.
     """
+    # Pure-Python mmcv warns at every start about an operator that nothing here uses.
+    warnings.filterwarnings('ignore', 'Fail to import ``Multi', UserWarning)
     module = importlib.import_module(f'wsss_mm.cli.{name}')
     parser = argparse.ArgumentParser(prog=prog, description=module.__doc__)
     module.add_arguments(parser)
@@ -69,6 +73,8 @@ def run_command(
     args = parser.parse_args(argv)
     if args.debug:
         os.environ[DEBUG] = '1'
+    # A stage of a pipeline ends with it, however that ends.
+    end_with_parent()
     with readable_errors():
         return module.run(args) or 0
 

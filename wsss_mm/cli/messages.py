@@ -32,7 +32,7 @@ class PrintHandler(logging.Handler):
 
 
 def is_debugging() -> bool:
-    """Tell whether the debug switch is on."""
+    """Say whether the debug switch is on."""
     return os.environ.get(DEBUG, '') not in ('', '0')
 
 
@@ -45,7 +45,7 @@ def show_messages() -> None:
 
 
 def is_users(error: Exception) -> bool:
-    """Tell an error that the user can correct from a fault of the program.
+    """Say whether the user can correct an error, or it is a fault of the program.
 
     Files that cannot be read or written are the user's, and so is an optional package
     that is not installed: such an error is written by us and has a message, whereas

@@ -26,16 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the model's results (default: work_dirs/<name>)",
     )
     parser.add_argument(
-        '--configs',
-        type=Path,
-        help='folder whose configs may be run, besides those that we ship: they are '
-        'code, and the metafile names them',
-    )
-    parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
         help='override values of the configs: key=value, as where the data are',
+    )
+    parser.add_argument(
+        '--configs',
+        type=Path,
+        help='folder whose configs may be run, besides those that we ship: they are '
+        'code, and the metafile names them',
     )
 
 
@@ -45,15 +45,13 @@ def run(args: argparse.Namespace) -> int:
         ['Model', 'Task', 'Figure', 'Stated', 'Found', 'Tolerance', 'Verdict']
     )
     table.align = 'l'
-    options, pairs = parse_options(args.cfg_options), args.cfg_options
+    options = parse_options(args.cfg_options)
     one_model = args.work_dir is not None
     everything_fits = True
     for check in select_checks(args.metafile, args.name, one_model=one_model):
         folder = args.work_dir or Path('work_dirs') / check.model
         print(f'{check.model}: {check.task}', flush=True)
-        for one in verify_check(
-            check, folder, options=options, pairs=pairs, configs=args.configs
-        ):
+        for one in verify_check(check, folder, options=options, configs=args.configs):
             numbers = (one.stated, one.found, check.tolerance)
             table.add_row(
                 [check.model, check.task, one.key]

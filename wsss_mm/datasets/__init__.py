@@ -7,9 +7,9 @@ from wsss_mm.datasets.image_label_dataset import (
     VOCImageLabelDataset,
 )
 from wsss_mm.datasets.transforms import (
+    BGRToRGB,
     ColorJitterPIL,
     LoadEvaluationMask,
-    LoadRGBImage,
     LoadSeedScores,
     LoadTrainingMask,
     NormalizeFloat,
@@ -17,16 +17,17 @@ from wsss_mm.datasets.transforms import (
     PILResize,
     RandomCropPad,
     RandomHSVShift,
+    RandomRescale,
     RandomResizeLong,
     SeedFromScores,
 )
 
 __all__ = [
+    'BGRToRGB',
     'COCOImageLabelDataset',
     'ColorJitterPIL',
     'ImageLabelDataset',
     'LoadEvaluationMask',
-    'LoadRGBImage',
     'LoadSeedScores',
     'LoadTrainingMask',
     'NormalizeFloat',
@@ -34,6 +35,7 @@ __all__ = [
     'PackWSSSInputs',
     'RandomCropPad',
     'RandomHSVShift',
+    'RandomRescale',
     'RandomResizeLong',
     'SeedFromScores',
     'SynthVOCDataset',

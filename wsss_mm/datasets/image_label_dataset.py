@@ -16,6 +16,8 @@ from wsss_mm.datasets.tags import (
     tags_from_masks,
     tags_from_xml,
 )
+from wsss_mm.io.image_file import read_rgb
+from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 
@@ -36,8 +38,8 @@ class ImageLabelDataset(BaseSegDataset):
     An item has `img_path`, `img_id` (its path below the image folder without
     extension, under which masks and CAMs are kept), `image_labels`
     (float32, (C,), over the foreground classes; only with tags), `mask_classes`
-    (how many values a mask may use) and, only if
-    `data_prefix.seg_map_path` is given, `seg_map_path`.
+    (how many values a mask may use) and, only if `data_prefix` has the key,
+    `seg_map_path` and `seed_scores_path`.
 
     Args:
         ann_file: File with one image id per line. If empty, all images of the
@@ -47,8 +49,9 @@ class ImageLabelDataset(BaseSegDataset):
             without tags, such as the images DeepLab is trained on.
         tag_source: What `tags` is: 'file' (CSV or JSON), 'xml' (a folder of
             PASCAL VOC detection XML) or 'masks' (a folder of masks).
-        data_prefix: `img_path` is the image folder, `seg_map_path` the optional
-            mask folder; both below `data_root`.
+        data_prefix: `img_path` is the image folder, `seg_map_path` the optional mask
+            folder, `seed_scores_path` the optional folder of score files, which
+            affinity networks train on; each absolute or below `data_root`.
         metainfo: `classes`, background first, and an optional `palette`.
         **kwargs: Passed to `BaseSegDataset`.
 
@@ -114,6 +117,21 @@ class ImageLabelDataset(BaseSegDataset):
             for image_id in ids
         ]
 
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on one item.
+
+        Raises:
+            ValueError: If the image file is missing, truncated or no image; the
+                message names it.
+        """
+        try:
+            return super().prepare_data(idx)
+        except UNREADABLE:
+            # The stock loader does not name the file it cannot read; a file that is
+            # in order leaves the failure as it is.
+            read_rgb(self.get_data_info(idx)['img_path'])
+            raise
+
     def _item(
         self, image_id: str, name: str, mask: str | None, tags: Tags | None
     ) -> dict[str, Any]:
@@ -127,6 +145,9 @@ class ImageLabelDataset(BaseSegDataset):
         )
         if mask is not None:
             item['seg_map_path'] = mask
+        if 'seed_scores_path' in self.data_prefix:
+            folder = self.data_prefix['seed_scores_path']
+            item['seed_scores_path'] = os.path.join(folder, f'{item["img_id"]}.npz')
         if tags is not None:
             item['image_labels'] = encode_tags(tags[image_id], self.foreground)
         return item

@@ -4,11 +4,13 @@ from .metrics import TagMAPMetric, VOCIoUMetric
 from .summary import (
     THRESHOLDS,
     best_point,
+    class_scores,
     class_table,
     format_figures,
     score_confusion,
     score_curve,
     summarize,
+    summary_table,
     write_json,
 )
 
@@ -17,10 +19,12 @@ __all__ = [
     'TagMAPMetric',
     'VOCIoUMetric',
     'best_point',
+    'class_scores',
     'class_table',
     'format_figures',
     'score_confusion',
     'score_curve',
     'summarize',
+    'summary_table',
     'write_json',
 ]

@@ -72,13 +72,48 @@ def best_point(curve: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def class_table(confusion: npt.NDArray[Any], names: Sequence[str]) -> str:
     """Format IoU, precision and recall of every class, in percent."""
+    return scores_table(class_scores(confusion, names))
+
+
+def class_scores(
+    confusion: npt.NDArray[Any], names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """List IoU, precision and recall of every class, in percent."""
     report = iou_report(confusion)
+    columns = {
+        'IoU': report.iou,
+        'precision': report.precision,
+        'recall': report.recall,
+    }
+    return {
+        name: {key: 100 * float(values[i]) for key, values in columns.items()}
+        for i, name in enumerate(names)
+    }
+
+
+def scores_table(scores: dict[str, dict[str, float]]) -> str:
+    """Format what `class_scores` gives."""
     table = PrettyTable(['Class', 'IoU', 'Precision', 'Recall'])
     table.align = 'r'
     table.align['Class'] = 'l'
-    for name, *values in zip(names, report.iou, report.precision, report.recall):
-        table.add_row([name, *(f'{100 * value:.2f}' for value in values)])
+    for name, values in scores.items():
+        table.add_row([name, *(f'{value:.2f}' for value in values.values())])
     return str(table.get_string())
+
+
+def summary_table(summary: dict[str, Any]) -> str:
+    """Format the figures of every class of an evaluation.
+
+    Args:
+        summary: Of `evaluate_masks`.
+    """
+    if 'classes' not in summary:
+        title = f'per class at background threshold {summary["best_threshold"]:.2f}\n'
+        return title + scores_table(summary['best_classes'])
+    title = ''
+    if 'threshold' in summary:
+        title = f'per class at background threshold {summary["threshold"]:.2f}\n'
+    return title + scores_table(summary['classes'])
 
 
 def summarize(
@@ -111,16 +146,7 @@ def summarize(
         summary['mIoU_best'] = best['mIoU']
         summary['best_threshold'] = best['threshold']
     if confusion is not None:
-        report = iou_report(confusion)
-        columns = {
-            'IoU': report.iou,
-            'precision': report.precision,
-            'recall': report.recall,
-        }
-        summary['classes'] = {
-            name: {key: 100 * float(values[i]) for key, values in columns.items()}
-            for i, name in enumerate(names)
-        }
+        summary['classes'] = class_scores(confusion, names)
         summary['pixels'] = int(np.sum(confusion))
     if curve is not None:
         summary['curve'] = [dict(point) for point in curve]

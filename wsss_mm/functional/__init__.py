@@ -18,10 +18,8 @@ from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
 from .cam import (
     competing_cam,
+    competing_foreground,
     mask_absent,
-    max_norm,
-    normalize_max,
-    normalize_min_max,
     sum_views,
     tag_loss,
     upsampled_mean,
@@ -46,6 +44,7 @@ from .dense_crf import (
 from .edge import edge_affinity, path_groups, path_pixels
 from .equivariance import (
     EquivariantTransform,
+    cells_of_view,
     equivariance_loss,
     equivariant_cross_loss,
     max_onehot,
@@ -59,12 +58,22 @@ from .erasing import (
     max_views,
     ternary_mask,
 )
+from .normalisation import (
+    inference_max_norm,
+    inference_min_max_norm,
+    max_norm,
+    normalize_max,
+    normalize_min_max,
+    peak_norm,
+    training_max_norm,
+    training_min_max_norm,
+)
 from .pamr import local_affinity, pamr
 from .pixel_correlation import pixel_correlation
+from .present_mask import present_masks
 from .pseudo_mask import cam_to_mask
 from .puzzle import (
     merge_tiles,
-    peak_norm,
     reconstruction_loss,
     reconstruction_weight,
     tag_entropy,
@@ -85,8 +94,10 @@ __all__ = [
     'background_zone',
     'c_relu',
     'cam_to_mask',
+    'cells_of_view',
     'choose_threshold',
     'competing_cam',
+    'competing_foreground',
     'complete_pairs',
     'confident_labels',
     'confident_seed',
@@ -101,6 +112,8 @@ __all__ = [
     'equivariant_cross_loss',
     'fill_polygon',
     'fuse_attention',
+    'inference_max_norm',
+    'inference_min_max_norm',
     'iou_report',
     'label_unary',
     'local_affinity',
@@ -120,6 +133,7 @@ __all__ = [
     'peak_norm',
     'pixel_correlation',
     'power_background',
+    'present_masks',
     'psa_pairs',
     'random_walk',
     'reconstruction_loss',
@@ -137,6 +151,8 @@ __all__ = [
     'threshold_histogram',
     'threshold_separation',
     'tile_image',
+    'training_max_norm',
+    'training_min_max_norm',
     'transition_matrix',
     'upsampled_mean',
     'with_background',

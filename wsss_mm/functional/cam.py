@@ -1,4 +1,4 @@
-"""Class activation maps: normalise, mask, let classes compete, train from tags.
+"""Class activation maps: mask, let classes compete, train from tags.
 
 References:
     Wang et al., "Self-supervised Equivariant Attention Mechanism for Weakly
@@ -14,34 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-EPS = 1e-5
-
-
-def max_norm(cam: Tensor, eps: float = EPS) -> Tensor:
-    """Stretch the positive part of every map to [0, 1], as SEAM does in training.
-
-    Gradients flow through the maximum and the minimum of a map too.
-
-    Args:
-        cam: Raw activations, shape (B, C, H, W).
-        eps: Subtracted from every value and added to every divisor.
-
-    Returns:
-        Normalised maps, shape (B, C, H, W), in [0, 1); a map without a positive
-        value becomes zero.
-
-    Raises:
-        ValueError: If `cam` is not four-dimensional or has no pixels.
-
-    Example:
-        >>> max_norm(torch.tensor([[[[-1.0, 1.0, 3.0, 5.0]]]])).round(decimals=3)
-        tensor([[[[0.0000, 0.2000, 0.6000, 1.0000]]]])
-    """
-    _check_maps('cam', cam, ndim=4)
-    positive = F.relu(cam)
-    high, low = _extremes(positive)
-    # One division per map instead of one per pixel, forward and backward.
-    return F.relu(positive - (low + eps)) * (high - low + eps).reciprocal()
+from .normalisation import EPS, check_maps, extremes
 
 
 def upsampled_mean(cam: Tensor, size: tuple[int, int]) -> Tensor:
@@ -64,7 +37,7 @@ def upsampled_mean(cam: Tensor, size: tuple[int, int]) -> Tensor:
         >>> upsampled_mean(torch.tensor([[[[1.0, 3.0, 8.0]]]]), (1, 5))
         tensor([[3.9000]])
     """
-    _check_maps('cam', cam, ndim=4)
+    check_maps('cam', cam, ndim=4)
     weights = []
     for cells, pixels in zip(cam.shape[-2:], size):
         basis = torch.eye(cells, dtype=cam.dtype, device=cam.device)[None]
@@ -99,14 +72,37 @@ def competing_cam(cam: Tensor, eps: float = EPS) -> Tensor:
         >>> competing_cam(cam).round(decimals=2).flatten().tolist()
         [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
     """
-    _check_maps('cam', cam, ndim=4)
+    check_maps('cam', cam, ndim=4)
     _check_foreground(cam)
-    positive = F.relu(cam.detach()[:, 1:])
-    high, _ = _extremes(positive)
-    scaled = F.relu(positive - eps) / (high + eps)
+    return competing_foreground(cam[:, 1:], eps)
+
+
+def competing_foreground(cam: Tensor, eps: float = EPS) -> Tensor:
+    """Let classes compete as `competing_cam`, and put their background in front.
+
+    Args:
+        cam: Raw activations of the foreground, shape (B, C, H, W).
+        eps: Subtracted from every value and added to every divisor.
+
+    Returns:
+        Competing maps in [0, 1], shape (B, K, H, W), cut off from the graph.
+
+    Raises:
+        ValueError: If `cam` is not four-dimensional or has no channel or pixel.
+
+    Example:
+        >>> cam = torch.tensor([2.0, 1.0, 1.0, 4.0]).view(1, 2, 1, 2)
+        >>> competing_foreground(cam).round(decimals=2).flatten().tolist()
+        [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+    """
+    check_maps('cam', cam, ndim=4)
+    # A tensor of its own from here on, changed in place: many classes are large.
+    scaled = F.relu(cam.detach())
+    high, _ = extremes(scaled)
+    scaled.sub_(eps).relu_().div_(high + eps)
     winner = scaled.amax(dim=1, keepdim=True)
-    survivors = scaled.masked_fill(scaled < winner, 0)
-    return torch.cat([1 - winner, survivors], dim=1)
+    scaled.masked_fill_(scaled < winner, 0)
+    return torch.cat([1 - winner, scaled], dim=1)
 
 
 def with_background(cam: Tensor) -> Tensor:
@@ -125,7 +121,7 @@ def with_background(cam: Tensor) -> Tensor:
         >>> with_background(torch.tensor([[[[0.25]], [[0.75]]]])).flatten().tolist()
         [0.25, 0.25, 0.75]
     """
-    _check_maps('cam', cam, ndim=4)
+    check_maps('cam', cam, ndim=4)
     # max(dim) sends the gradient to one winner, amax would share it between ties.
     return torch.cat([1 - cam.max(dim=1, keepdim=True).values, cam], dim=1)
 
@@ -147,69 +143,13 @@ def mask_absent(cam: Tensor, labels: Tensor) -> Tensor:
         >>> mask_absent(torch.ones(1, 2, 1, 1), torch.tensor([[0, 1]])).flatten()
         tensor([0., 1.])
     """
-    _check_maps('cam', cam, ndim=4)
+    check_maps('cam', cam, ndim=4)
     if labels.shape != cam.shape[:2]:
         raise ValueError(
             f'labels must have the shape {tuple(cam.shape[:2])} of the batch and '
             f'the channels of cam, got {tuple(labels.shape)}'
         )
     return cam * labels.to(cam)[:, :, None, None]
-
-
-def normalize_min_max(cam: Tensor, eps: float = EPS) -> Tensor:
-    """Stretch every summed map to about [0, 1], as SEAM does at inference.
-
-    Source: SEAM, released inference code.
-
-    Args:
-        cam: Maps summed over views, shape (C, H, W).
-        eps: Distance to the minimum below which a value is dropped; also
-            subtracted from every value and added to every divisor.
-
-    Returns:
-        Normalised maps, shape (C, H, W), below 1. A dropped value ends slightly
-        below zero, and a map without any positive value becomes -1.
-
-    Raises:
-        ValueError: If `cam` is not three-dimensional or has no pixels.
-
-    Note:
-        The values below zero are in the reference's files too; they lose against
-        any background threshold, so they do not change a mask.
-
-    Example:
-        >>> normalize_min_max(torch.tensor([[[0.0, 2.0, 4.0]]])).round(decimals=3)
-        tensor([[[-0.0000, 0.5000, 1.0000]]])
-    """
-    _check_maps('cam', cam, ndim=3)
-    positive = F.relu(cam)
-    high, low = _extremes(positive)
-    kept = positive.masked_fill(positive < low + eps, 0)
-    return (kept - low - eps) / (high - low + eps)
-
-
-def normalize_max(cam: Tensor, eps: float = EPS) -> Tensor:
-    """Divide every summed map by its maximum, as PSA does at inference.
-
-    Source: PSA, released inference code.
-
-    Args:
-        cam: Maps summed over views, shape (C, H, W), usually not negative.
-        eps: Added to every divisor.
-
-    Returns:
-        Normalised maps, shape (C, H, W), below 1; values are not clamped.
-
-    Raises:
-        ValueError: If `cam` is not three-dimensional or has no pixels.
-
-    Example:
-        >>> normalize_max(torch.tensor([[[0.0, 2.0, 4.0]]])).round(decimals=3)
-        tensor([[[0.0000, 0.5000, 1.0000]]])
-    """
-    _check_maps('cam', cam, ndim=3)
-    high, _ = _extremes(cam)
-    return cam / (high + eps)
 
 
 def sum_views(cams: Sequence[Tensor]) -> Tensor:
@@ -261,17 +201,6 @@ def tag_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.multilabel_soft_margin_loss(logits, labels.to(logits))
 
 
-def _extremes(cam: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the spatial maximum and minimum, broadcastable to `cam`.
-
-    The gradient goes to one place each, as in the reference, not to all ties.
-    """
-    pixels = cam.flatten(-2)
-    high = pixels.max(dim=-1).values[..., None, None]
-    low = pixels.min(dim=-1).values[..., None, None]
-    return high, low
-
-
 def check_views(cams: Sequence[Tensor]) -> None:
     """Refuse to fuse no map stack, or stacks whose shapes differ."""
     if not cams:
@@ -279,15 +208,6 @@ def check_views(cams: Sequence[Tensor]) -> None:
     shapes = sorted({tuple(cam.shape) for cam in cams})
     if len(shapes) > 1:
         raise ValueError(f'all views must have one shape (C, H, W), got {shapes}')
-
-
-def _check_maps(name: str, cam: Tensor, ndim: int) -> None:
-    if cam.ndim != ndim or 0 in cam.shape[-3:]:
-        expected = '(B, C, H, W)' if ndim == 4 else '(C, H, W)'
-        raise ValueError(
-            f'{name} must have the shape {expected} with at least one channel '
-            f'and pixel, got {tuple(cam.shape)}'
-        )
 
 
 def _check_foreground(cam: Tensor) -> None:

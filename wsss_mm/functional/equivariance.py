@@ -54,15 +54,35 @@ class EquivariantTransform:
                 f'{self.translate}'
             )
 
-    def __call__(self, maps: Tensor) -> Tensor:
+    def size(self, full: tuple[int, int]) -> tuple[int, int]:
+        """Return the (H', W') to which an image of (H, W) is rescaled.
+
+        Raises:
+            ValueError: If nothing would be left.
+
+        Example:
+            >>> EquivariantTransform(scale=0.3).size((448, 100))
+            (134, 30)
+        """
+        height, width = (math.floor(side * self.scale) for side in full)
+        if 0 in (height, width):
+            raise ValueError(
+                f'a {full[0]} x {full[1]} batch is too small for scale {self.scale}: '
+                'nothing would be left'
+            )
+        return height, width
+
+    def __call__(self, maps: Tensor, *, size: tuple[int, int] | None = None) -> Tensor:
         """Transform a batch.
 
         Args:
             maps: Normalised images or CAMs, floating point, shape (B, C, H, W).
+            size: (H', W') to rescale to. None rounds scale H and scale W down, which
+                is right for pixels; a network rounds its cells in its own way.
 
         Returns:
-            The transformed batch, shape (B, C, floor(scale H), floor(scale W));
-            the batch itself where the transform changes nothing.
+            The transformed batch, shape (B, C, H', W'); the batch itself where the
+            transform changes nothing.
 
         Raises:
             ValueError: If `maps` has another shape or type, or is too small to be
@@ -73,22 +93,12 @@ class EquivariantTransform:
                 'the transform needs a floating point batch of shape '
                 f'(B, C, H, W), got {tuple(maps.shape)} of {maps.dtype}'
             )
-        maps = self._rescale(maps)
+        size = self.size((maps.shape[-2], maps.shape[-1])) if size is None else size
+        if size != tuple(maps.shape[-2:]):
+            maps = F.interpolate(maps, size, mode='bilinear', align_corners=True)
         if self.angle or any(self.translate):
             return self._move(maps)
         return maps.flip(-1) if self.flip else maps
-
-    def _rescale(self, maps: Tensor) -> Tensor:
-        height, width = maps.shape[-2:]
-        size = (math.floor(height * self.scale), math.floor(width * self.scale))
-        if 0 in size:
-            raise ValueError(
-                f'a {height} x {width} batch is too small for scale {self.scale}: '
-                'nothing would be left'
-            )
-        if size == (height, width):
-            return maps
-        return F.interpolate(maps, size, mode='bilinear', align_corners=True)
 
     def _move(self, maps: Tensor) -> Tensor:
         height, width = maps.shape[-2:]
@@ -112,6 +122,41 @@ class EquivariantTransform:
         return F.grid_sample(
             maps, grid, mode='bilinear', padding_mode='zeros', align_corners=False
         )
+
+
+def cells_of_view(cells: int, full: int, view: int) -> int:
+    """Return how many cells a network gives along a side of another length.
+
+    The stride is read off a side of known length. Networks halve a side some times,
+    rounding up (a 3x3 convolution with padding 1, SAME padding, Caffe's pooling), or
+    cut patches, rounding down. A power of two is tried first, then any stride.
+
+    Args:
+        cells: Cells, or pixels, of the full image along a side.
+        full: Pixels of the full image along it.
+        view: Pixels of the other image along it.
+
+    Raises:
+        ValueError: If a side has no cell, or more cells than pixels.
+
+    Example:
+        >>> cells_of_view(56, 448, 134), cells_of_view(448, 448, 134)
+        (17, 134)
+    """
+    if not 1 <= cells <= full or view < 1:
+        raise ValueError(
+            f'a side of {full} pixels cannot have {cells} cells, nor a view of '
+            f'{view} pixels'
+        )
+    powers = [2**k for k in range(full.bit_length() + 1)]
+    for strides in (powers, range(1, full + 1)):
+        for stride in strides:
+            if -(-full // stride) == cells:
+                return -(-view // stride)
+        for stride in strides:
+            if full // stride == cells:
+                return max(1, view // stride)
+    raise ValueError(f'no stride gives {cells} cells along {full} pixels')
 
 
 def equivariance_loss(

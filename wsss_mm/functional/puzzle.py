@@ -88,34 +88,6 @@ def merge_tiles(tiles: Tensor, pieces: int = 4) -> Tensor:
     return torch.cat(rows, dim=2)
 
 
-def peak_norm(cam: Tensor, eps: float = EPS) -> Tensor:
-    """Divide the positive part of every map by its maximum, with its gradient.
-
-    Source: `make_cam` of Puzzle-CAM's released code.
-
-    Args:
-        cam: Raw activations, shape (B, C, h, w).
-        eps: Subtracted from every value and added to every divisor.
-
-    Returns:
-        Maps in [0, 1), shape (B, C, h, w).
-
-    Raises:
-        ValueError: If `cam` is not four-dimensional or has no cells.
-
-    Example:
-        >>> peak_norm(torch.tensor([[[[-1.0, 2.0, 4.0]]]])).round(decimals=3)
-        tensor([[[[0.0000, 0.5000, 1.0000]]]])
-    """
-    if cam.ndim != 4 or cam.numel() == 0:
-        raise ValueError(
-            f'cam must have the shape (B, C, h, w), got {tuple(cam.shape)}'
-        )
-    positive = torch.relu(cam)
-    peak = positive.flatten(-2).max(dim=-1).values[..., None, None]
-    return torch.relu(positive - eps) / (peak + eps)
-
-
 def reconstruction_loss(
     cam: Tensor,
     merged: Tensor,

@@ -1,4 +1,4 @@
-"""Image files, read as RGB."""
+"""Image files, read as RGB, and pictures to look at."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.utils.errors import InputError
 
@@ -61,3 +62,17 @@ def bits_per_channel(path: Path, image: Image.Image) -> int:
             # 16-bit colour as 8-bit RGB without a word.
             return 16 if file.read(25)[24] == 16 else 8
     return 8
+
+
+def save_picture(path: str | Path, picture: NDArray[np.uint8]) -> None:
+    """Write a picture as PNG, whole or not at all.
+
+    Args:
+        path: File to write, ending in `.png`.
+        picture: RGB values, uint8, shape (H, W, 3).
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        Image.fromarray(picture).save(temporary, format='PNG')

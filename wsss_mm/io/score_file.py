@@ -81,7 +81,7 @@ def load_scores(path: str | Path, *, num_classes: int | None = None) -> Scores:
     except FileNotFoundError as error:
         raise InputError(
             f'no seed scores {path}; make them for the whole list with '
-            'tools/gen_pseudo.py, or correct seed_scores'
+            'tools/gen_pseudo.py, or correct data_prefix.seed_scores_path'
         ) from error
     except UNREADABLE as error:
         raise InputError(

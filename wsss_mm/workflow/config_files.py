@@ -11,7 +11,7 @@ SHOWN = 4
 
 
 def is_checkout() -> bool:
-    """Tell whether the package is imported from a checkout, not from a wheel."""
+    """Say whether the package is imported from a checkout, not from a wheel."""
     return (PACKAGE.parent / 'setup.py').is_file()
 
 

@@ -56,10 +56,10 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
         built.setdefault(str(options), (split, DATASETS.build(options)))
     head = cfg.model.get('decode_head') or {}
     for _, dataset in built.values():
-        wanted, told = len(dataset.metainfo['classes']), head.get('num_classes')
-        if told not in (None, wanted):
+        wanted, stated = len(dataset.metainfo['classes']), head.get('num_classes')
+        if stated not in (None, wanted):
             report.wrong(
-                f'{path}: the head has num_classes={told}, the dataset {wanted}',
+                f'{path}: the head has num_classes={stated}, the dataset {wanted}',
                 f'write model = dict(decode_head=dict(num_classes={wanted}))',
             )
             break
@@ -68,8 +68,11 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
 
 def check_seed_scores(cfg: Config, path: str, report: Report) -> None:
     """Check that what an affinity network learns from was made."""
-    folder = cfg.get('seed_scores')
-    if folder is not None and not os.path.isdir(folder):
+    loader = cfg.get('train_dataloader') or dict(dataset={})
+    data = loader['dataset']
+    name = (data.get('data_prefix') or {}).get('seed_scores_path')
+    folder = os.path.join(data.get('data_root') or '', name or '')
+    if name is not None and not os.path.isdir(folder):
         report.wrong(
             f'no folder of seed scores {folder}',
             f'wsss run {cam_config(path)}',

@@ -94,21 +94,25 @@ def read_note(note: Path) -> dict[str, Any]:
 
 def refuse_others(folder: Path, found: Any, wanted: Any) -> None:
     """Refuse a folder whose noted settings are not the wanted ones."""
+    changes = list_changes(found, wanted)
+    if changes:
+        raise InputError(
+            f'{folder}: its files were made with other settings; add --overwrite to '
+            f'make them anew, or choose another --out\n  {changes}'
+        )
+
+
+def list_changes(found: Any, wanted: Any) -> str:
+    """Say which nested settings differ, a line each; nothing where none does."""
     before, now = dict(flatten(found)), dict(flatten(wanted))
     changed = [
         f'{name}: {before.get(name, "nothing")}, now {now.get(name, "nothing")}'
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]
-    if not changed:
-        return
-    shown = '\n  '.join(changed[:SHOWN])
     rest = len(changed) - SHOWN
-    more = f'\n  and {rest} more' if rest > 0 else ''
-    raise InputError(
-        f'{folder}: its files were made with other settings; add --overwrite to make '
-        f'them anew, or choose another --out\n  {shown}{more}'
-    )
+    more = [f'and {rest} more'] if rest > 0 else []
+    return '\n  '.join([*changed[:SHOWN], *more])
 
 
 def flatten(value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
@@ -123,12 +127,13 @@ def flatten(value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def network_settings(cfg: Config, checkpoint: str) -> dict[str, Any]:
+def network_settings(cfg: Config, checkpoint: str | Path | None) -> dict[str, Any]:
     """List what a CAM network's masks depend on, and apart from it the CAMs.
 
     Args:
         cfg: Config as it will be run, its ``model`` and test pipeline final.
-        checkpoint: The network's weights, or the folder it was trained into.
+        checkpoint: The network's weights, or the folder it was trained into; None for
+            a network that needs no training.
 
     Returns:
         ``threshold``, which the masks alone depend on, and ``cams``.
@@ -137,7 +142,7 @@ def network_settings(cfg: Config, checkpoint: str) -> dict[str, Any]:
     test_cfg = model.get('module', model)['test_cfg']
     threshold = test_cfg.pop('background_threshold')
     cams = dict(
-        weights=fingerprint(checkpoint),
+        weights=None if checkpoint is None else fingerprint(checkpoint),
         model=model,
         pipeline=cfg.test_dataloader.dataset.pipeline,
     )

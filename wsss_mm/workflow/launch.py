@@ -1,8 +1,10 @@
 """What the command-line tools share to run a config: options, splits, launchers."""
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
@@ -12,23 +14,32 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.config_files import find_config
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
 
 def load_config(
-    path: str, options: dict | None = None, *, work_dir: str | None = None
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    work_dir: str | Path | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options`` and settle the work folder.
+
+    Args:
+        path: Of a file, or the name of a config that we ship.
+        options: Values to override, by dotted key.
+        work_dir: Folder of the run; ``work_dirs/<config>`` if neither this nor the
+            config has one.
 
     Raises:
         ValueError: If the file does not exist or is no config, or an option does
             not fit it.
     """
-    if not Path(path).is_file():
-        raise InputError(f'{path}: no such config file; see configs/ for those we ship')
+    path = str(find_config(path))
     if Path(path).suffix != '.py':
-        raise InputError(f'{path}: no config of ours; a config is a .py file')
+        raise InputError(f'{path}: not a config; a config is a .py file')
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
@@ -36,30 +47,17 @@ def load_config(
     except InputError as error:  # of a file that it is based on
         raise InputError(f'{path}: {error}') from error
     try:
-        cfg.merge_from_dict(options or {})
+        cfg.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, IndexError) as error:
         raise InputError(
             f'{path}: an option does not fit it ({error}); entries of a list go by '
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
-    place_seed_scores(cfg)
     if work_dir is not None:
-        cfg.work_dir = work_dir
+        cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
-
-
-def place_seed_scores(cfg: Config) -> None:
-    """Hand the folder in ``seed_scores`` to the transform that reads from it.
-
-    Config files copy such a value while they are read, before options are applied.
-    """
-    if cfg.get('seed_scores') is None:
-        return
-    for step in cfg.train_dataloader.dataset.pipeline:
-        if step.type == 'LoadSeedScores':
-            step.folder = cfg.seed_scores
 
 
 def has_masks(cfg: Config, split: str) -> bool:
@@ -69,6 +67,35 @@ def has_masks(cfg: Config, split: str) -> bool:
         return False
     prefix = loader.dataset.get('data_prefix')
     return prefix is None or prefix.get('seg_map_path') is not None
+
+
+def with_tta(cfg: Config) -> Config:
+    """Return a config that tests several scales and mirrors, `renamed`.
+
+    Raises:
+        ValueError: If the config has no views for tests.
+    """
+    if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+        raise InputError(
+            f'{cfg.filename}: no tta_pipeline and tta_model; predict a single scale'
+        )
+    cfg = renamed(cfg, 'tta')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+    return cfg
+
+
+def renamed(cfg: Config, suffix: str) -> Config:
+    """Return a copy of a config as if its file were called `<name>_<suffix>.py`.
+
+    MMEngine writes the config of every run into the work folder under the name of its
+    file. What training left there must stay: `mmseg.apis.init_model` reads it.
+    """
+    name = None
+    if cfg.filename is not None:
+        path = Path(cfg.filename)
+        name = str(path.with_name(f'{path.stem}_{suffix}{path.suffix}'))
+    return Config(cfg.to_dict(), cfg_text=cfg.text, filename=name)
 
 
 def drop_metrics_of_masks(cfg: Config) -> None:
@@ -108,12 +135,21 @@ def prepare_launcher(cfg: Config, launcher: str, *, wait_seconds: int = 1800) ->
     if launcher == 'none':
         return
     settings = dict(timeout=wait_seconds) | (cfg.env_cfg.get('dist_cfg') or {})
+    # One verb may follow another in the same processes.
+    joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     if launcher != 'pytorch' or torch.cuda.is_available():
         set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
-        init_dist(launcher, **settings)
+        if not joined:
+            init_dist(launcher, **settings)
         return
-    timeout = timedelta(seconds=settings['timeout'])
-    torch.distributed.init_process_group('gloo', timeout=timeout)
+    if not joined:
+        timeout = timedelta(seconds=settings['timeout'])
+        torch.distributed.init_process_group('gloo', timeout=timeout)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     cfg.env_cfg.dist_cfg = dict(backend='gloo')
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def is_cam_network(cfg: Config) -> bool:
+    """Say whether a config is that of a CAM network, not of a segmenter."""
+    return 'normalization' in (cfg.model.get('test_cfg') or {})

@@ -1,24 +1,33 @@
-"""Run the stages of a method one after the other, skipping what is done."""
+"""Run the stages of a method one after the other, skipping what is done.
+
+A stage is done when its outputs are there and its marker names the same settings and
+inputs. Where the folder lies, how many processes work and how a path is written play no
+part. Settings are noted when a stage begins, so that one which was cut off is not
+finished under others.
+"""
 
 import json
 import re
 import shlex
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.child import follow
+from wsss_mm.workflow.config_files import shipped
+from wsss_mm.workflow.kept_files import list_changes, read_note
+from wsss_mm.workflow.provenance import digest_of_input, relative_to
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 # Those that can be run in several processes; the others take one.
 LAUNCHED = {'train.py', 'gen_pseudo.py', 'test.py'}
 MESSAGE = re.compile(r'(\S+: )?error: ')
 SHOWN = 12
-PROGRESS = re.compile(r'(Iter|Epoch)\((train|val|test)\).*eta: \S+')
 
 
 @dataclass(frozen=True)
@@ -28,12 +37,33 @@ class Stage:
     Attributes:
         name: Short name; the log and the marker of success are called by it.
         command: Tool (a file of ``tools/``) and its arguments.
+        options: Config values to override; the tool reads them from a file, so that
+            any value may stand in them.
         resume: Arguments added when an earlier try was cut off.
+        settings: All that the result depends on, but the inputs.
+        inputs: Files and folders that it reads, of earlier stages.
+        outputs: Files and folders that it leaves.
     """
 
     name: str
     command: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
     resume: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[Path, ...] = ()
+    outputs: tuple[Path, ...] = ()
+
+    def marker(self, folder: Path) -> Path:
+        """Name the file that says the stage is done."""
+        return folder / f'{self.name}.done.json'
+
+    def beginning(self, folder: Path) -> Path:
+        """Name the file that says what the stage was begun with."""
+        return folder / f'{self.name}.started.json'
+
+    def log(self, folder: Path) -> Path:
+        """Name the file of its output."""
+        return folder / f'{self.name}.log'
 
 
 def launch_command(tool: str, arguments: Sequence[str], *, gpus: int) -> list[str]:
@@ -44,12 +74,82 @@ def launch_command(tool: str, arguments: Sequence[str], *, gpus: int) -> list[st
         arguments: Its arguments.
         gpus: How many; on a machine without one, processes on the CPU.
     """
-    path = str(TOOLS / tool)
+    path = str(shipped('tools') / tool)
     if gpus == 1 or tool not in LAUNCHED:
         return [sys.executable, path, *arguments]
     launcher = ('-m', 'torch.distributed.run', '--standalone')
     command = [sys.executable, *launcher, f'--nproc_per_node={gpus}', path]
     return [*command, *arguments, '--launcher', 'pytorch']
+
+
+def made_with(stage: Stage, folder: Path, *, gpus: int = 1) -> dict[str, Any]:
+    """Gather what the result of a stage depends on: its settings and its inputs.
+
+    Args:
+        stage: The stages before it are done.
+        folder: Of the pipeline; paths below it are noted relative to it.
+        gpus: Processes that share the work.
+    """
+    inputs = {relative_to(path, folder): digest_of_input(path) for path in stage.inputs}
+    settings: dict[str, Any] = dict(settings=dict(stage.settings), inputs=inputs)
+    if stage.command[0] == 'train.py':
+        # The batch size of a config is that of each process.
+        settings['processes'] = gpus
+    # As JSON keeps it: tuples are lists, and types are text.
+    found: dict[str, Any] = json.loads(json.dumps(settings, default=str))
+    return relative_to(found, folder)
+
+
+def is_done(stage: Stage, folder: Path) -> bool:
+    """Say whether a stage has finished before and its outputs are still there."""
+    marker = stage.marker(folder)
+    return marker.is_file() and all(path.exists() for path in stage.outputs)
+
+
+def finished_seconds(stage: Stage, folder: Path, wanted: Mapping[str, Any]) -> float:
+    """Give the seconds that a finished stage took.
+
+    Raises:
+        InputError: If it was made with other settings or inputs, or by a version that
+            did not note them.
+    """
+    marker = stage.marker(folder)
+    done = read_note(marker)
+    if 'made_with' not in done:
+        raise InputError(
+            f'{marker}: an earlier version wrote it, without the settings of the '
+            'stage; choose another --work-dir, or delete the marker to run the stage '
+            'again on the files that are there'
+        )
+    changes = list_changes(done['made_with'], wanted)
+    if changes:
+        raise InputError(
+            f'{marker}: stage {stage.name} was made with other settings:\n  '
+            f'{changes}\nchoose another --work-dir, or delete the marker and what the '
+            'stage made to run it again'
+        )
+    return float(done['seconds'])
+
+
+def begin(stage: Stage, folder: Path, wanted: Mapping[str, Any]) -> bool:
+    """Note what a stage is begun with; say whether it goes on from an earlier try.
+
+    Raises:
+        InputError: If the earlier try had other settings or inputs.
+    """
+    note = stage.beginning(folder)
+    if note.is_file():
+        changes = list_changes(read_note(note), wanted)
+        if changes:
+            raise InputError(
+                f'{note}: stage {stage.name} was begun with other settings and cut '
+                f'off:\n  {changes}\nrun it with those, choose another --work-dir, or '
+                'delete this file and what the stage has made so far'
+            )
+        return True
+    with atomic_write(note) as part:
+        part.write_text(json.dumps(wanted, indent=1))
+    return False
 
 
 def run_stage(stage: Stage, folder: Path, *, gpus: int = 1, echo: bool = True) -> float:
@@ -65,25 +165,23 @@ def run_stage(stage: Stage, folder: Path, *, gpus: int = 1, echo: bool = True) -
         The seconds it took, when it ran.
 
     Raises:
-        ValueError: If the command fails, or the folder holds the result of another
-            command under this name.
+        InputError: If the command fails, or the folder holds a result or a beginning
+            of other settings or inputs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    marker, log = folder / f'{stage.name}.done.json', folder / f'{stage.name}.log'
-    if marker.is_file():
-        done = json.loads(marker.read_text())
-        if done['command'] != list(stage.command):
-            raise InputError(
-                f'{marker}: was made by another command '
-                f'({shlex.join(done["command"])}); choose another --work-dir or '
-                'delete it to run the stage again'
-            )
-        return done['seconds']
+    wanted = made_with(stage, folder, gpus=gpus)
+    if is_done(stage, folder):
+        return finished_seconds(stage, folder, wanted)
     tool, *arguments = stage.command
-    before = 0
-    if log.is_file():
+    log = stage.log(folder)
+    before = log.stat().st_size if log.is_file() else 0
+    if begin(stage, folder, wanted) or before:
         arguments += stage.resume
-        before = log.stat().st_size
+    if stage.options:
+        file = folder / f'{stage.name}.options.json'
+        with atomic_write(file) as part:
+            part.write_text(json.dumps(dict(stage.options), indent=1))
+        arguments += ('--options-file', str(file))
     command = launch_command(tool, arguments, gpus=gpus)
     start = time.monotonic()
     status = follow(command, log, prefix=stage.name if echo else None)
@@ -93,8 +191,10 @@ def run_stage(stage: Stage, folder: Path, *, gpus: int = 1, echo: bool = True) -
         raise InputError(
             f'stage {stage.name} failed (exit status {status}). From {log}:\n  {said}'
         )
-    with atomic_write(marker) as part:
-        part.write_text(json.dumps(dict(command=stage.command, seconds=seconds)))
+    with atomic_write(stage.marker(folder)) as part:
+        note = dict(made_with=wanted, seconds=seconds, command=shlex.join(command))
+        part.write_text(json.dumps(note, indent=1))
+    stage.beginning(folder).unlink(missing_ok=True)
     return seconds
 
 
@@ -109,32 +209,6 @@ def what_it_said(output: bytes) -> list[str]:
     return lines[first : first + SHOWN]
 
 
-def follow(command: Sequence[str], log: Path, *, prefix: str | None) -> int:
-    """Run a command into a log file, showing its progress lines.
-
-    Args:
-        command: Program and arguments.
-        log: File that all output is appended to.
-        prefix: What to show before a progress line; ``None`` shows nothing.
-
-    Returns:
-        The exit status.
-    """
-    with (
-        log.open('a') as sink,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process,
-    ):
-        for line in process.stdout or ():
-            sink.write(line)
-            sink.flush()
-            found = PROGRESS.search(line)
-            if found and prefix:
-                print(f'  {prefix}: {found.group()}', flush=True)  # noqa: T201
-    return process.returncode
-
-
 def run_stages(
     stages: Sequence[Stage], folder: Path, *, gpus: int = 1
 ) -> dict[str, float]:
@@ -146,11 +220,11 @@ def run_stages(
         gpus: Processes that share the work of a stage.
 
     Raises:
-        ValueError: If a stage fails, or one is done although an earlier one is not:
+        InputError: If a stage fails, or one is done although an earlier one is not:
             its result would be of another run.
     """
     seconds = {}
-    done = [(folder / f'{stage.name}.done.json').is_file() for stage in stages]
+    done = [is_done(stage, folder) for stage in stages]
     if False in done and True in done[done.index(False) :]:
         early = done.index(False)
         late = done.index(True, early)
@@ -160,52 +234,6 @@ def run_stages(
             f'{stages[late].name}.done.json together with what the stage made'
         )
     for number, stage in enumerate(stages, 1):
-        print(f'[{number}/{len(stages)}] {stage.name}', flush=True)  # noqa: T201
+        LOGGER.info('[%d/%d] %s', number, len(stages), stage.name)
         seconds[stage.name] = run_stage(stage, folder, gpus=gpus)
     return seconds
-
-
-def segmenter_config(cam_config: str | Path, name: str | None = None) -> Path:
-    """Find the second-stage config that stands beside a CAM config.
-
-    Args:
-        cam_config: A config ``<stem>.py``.
-        name: Which of its ``<stem>_<name>.py`` to take; the first DeepLab if none.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    path = Path(cam_config)
-    pattern = f'{path.stem}_{name}.py' if name else f'{path.stem}_deeplab*.py'
-    found = sorted(path.parent.glob(pattern))
-    if not found:
-        raise InputError(
-            f'{path.parent}: no {pattern}, the config of the second stage of {path}'
-        )
-    return found[0]
-
-
-def affinity_config(cam_config: str | Path) -> Path:
-    """Find the config of the affinity network that belongs to a CAM config.
-
-    Args:
-        cam_config: A config ``<stem>.py``.
-
-    Raises:
-        ValueError: If there is no ``<stem>_affinity.py`` beside it.
-    """
-    path = Path(cam_config)
-    found = path.with_name(f'{path.stem}_affinity.py')
-    if not found.is_file():
-        raise InputError(
-            f'{found}: no such config, but a random walk needs an affinity network; '
-            'write one, or refine with --refine crf, pamr or none'
-        )
-    return found
-
-
-def default_chain(cam_config: str | Path) -> str:
-    """Choose how masks are refined: as far as the configs beside a CAM config go."""
-    path = Path(cam_config)
-    walks = path.with_name(f'{path.stem}_affinity.py').is_file()
-    return 'rw_crf' if walks else 'none'

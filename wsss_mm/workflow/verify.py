@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,6 @@ def verify_check(
     folder: Path,
     *,
     options: Mapping[str, object],
-    pairs: Sequence[str] = (),
     configs: Path | None = None,
 ) -> list[Comparison]:
     """Evaluate what a check is about, and compare its figures.
@@ -81,7 +80,6 @@ def verify_check(
         check: What to evaluate.
         folder: Work folder of its model.
         options: Config values to override, as where the data are.
-        pairs: The same as ``key=value``, for a command.
         configs: A folder whose configs may be run, besides those that we ship.
 
     Raises:
@@ -99,11 +97,15 @@ def verify_check(
     cfg = load_config(check.config, dict(options))
     with tempfile.TemporaryDirectory() as scratch:
         figures = Path(scratch) / 'figures.json'
+        changed: dict[str, object] = {}
         if check.predictions is not None:
             command = masks_command(check, cfg, source, figures)
         else:
-            command = test_command(check, cfg, source, figures, pairs)
-        run_stage(Stage(f'verify_{check.model}', tuple(command)), Path(scratch))
+            command = test_command(check, source, figures)
+            metric = 'test_evaluator' + '.0' * isinstance(cfg.test_evaluator, list)
+            changed = {**options, f'{metric}.output_json': str(figures)}
+        stage = Stage(f'verify_{check.model}', tuple(command), options=changed)
+        run_stage(stage, Path(scratch))
         if not figures.is_file():
             raise InputError(f'{check.model}: tools/{command[0]} gave no figures')
         found = json.loads(figures.read_text())
@@ -144,11 +146,7 @@ def masks_command(check: Check, cfg: Config, source: Path, figures: Path) -> lis
     return [*command, '--curve'] if check.needs_curve else command
 
 
-def test_command(
-    check: Check, cfg: Config, source: Path, figures: Path, pairs: Sequence[str]
-) -> list[str]:
+def test_command(check: Check, source: Path, figures: Path) -> list[str]:
     """Write the command that tests a checkpoint."""
-    metric = 'test_evaluator' + '.0' * isinstance(cfg.test_evaluator, list)
     command = ['test.py', check.config, str(source), '--work-dir', str(figures.parent)]
-    command += ['--tta'] if check.tta else []
-    return [*command, '--cfg-options', *pairs, f'{metric}.output_json={figures}']
+    return [*command, '--tta'] if check.tta else command

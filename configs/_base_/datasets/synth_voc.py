@@ -6,15 +6,14 @@ num_classes = 9  # with the background
 crop_size = (112, 112)
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
     dict(type='RandomResizeLong', low=104, high=168),
-    dict(type='RandomFlip', prob=0.5),
-    # No hue jitter: the paints of SynthVOC's classes lie as close as its usual 0.1.
-    dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.0),
-    dict(type='NormalizeFloat'),
-    # Behind the normalisation, so that the padding is the mean colour.
+    {{_base_.steps.flip}},
+    {{_base_.steps.jitter_but_hue}},
+    {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size=crop_size),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.pack}},
 ]
 images = dict(
     type=dataset_type, data_root=data_root, tags='image_labels.csv', tag_source='file'

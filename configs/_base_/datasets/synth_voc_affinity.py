@@ -6,15 +6,15 @@ num_classes = 9  # with the background
 crop_size = (112, 112)
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='LoadSeedScores', folder={{_base_.seed_scores}}),
-    dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.0),
-    # Before the normalisation, so that the padding is black, as in AffinityNet's code.
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.load_scores}},
+    {{_base_.steps.jitter_but_hue}},
     dict(type='RandomCropPad', crop_size=crop_size, img_pad=0),
-    dict(type='NormalizeFloat'),
-    dict(type='RandomFlip', prob=0.5),
+    {{_base_.steps.normalize}},
+    {{_base_.steps.flip}},
     dict(type='SeedFromScores', cell=4),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.pack}},
 ]
 images = dict(
     type=dataset_type, data_root=data_root, tags='image_labels.csv', tag_source='file'

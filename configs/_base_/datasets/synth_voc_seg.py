@@ -1,14 +1,15 @@
-# SynthVOC with pseudo masks to train on.
-_base_ = ['./voc12_seg.py']
+# SynthVOC with pseudo masks to train on; the views of a test are voc_mini_seg.py's.
+_base_ = ['./voc_mini_seg.py']
 dataset_type = 'SynthVOCDataset'
 data_root = 'data/synth_voc'
 num_classes = 9  # with the background
 crop_size = (112, 112)
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='LoadTrainingMask'),
-    dict(type='RandomFlip', prob=0.5),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.load_mask}},
+    {{_base_.steps.flip}},
     dict(
         type='RandomResize',
         scale=(128, 128),
@@ -16,33 +17,13 @@ train_pipeline = [
         keep_ratio=True,
         interpolation='bicubic',
     ),
-    dict(type='NormalizeFloat'),
-    # Behind the normalisation: pads the image with the mean colour, the mask with 255.
+    {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size=crop_size),
-    dict(type='PackSegInputs'),
-]
-tta_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [
-                dict(
-                    type='Resize',
-                    scale_factor=scale,
-                    keep_ratio=True,
-                    interpolation='bicubic',
-                )
-                for scale in (0.75, 1.0, 1.25)
-            ],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
-        ],
-    ),
+    {{_base_.steps.pack_mask}},
 ]
 images = dict(type=dataset_type, data_root=data_root)
-train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline, **images))
-val_dataloader = dict(dataset=images)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline, **images))
+val_dataloader = dict(
+    dataset=dict(data_prefix=dict(seg_map_path='SegmentationClass'), **images)
+)
 test_dataloader = val_dataloader

@@ -1,28 +1,32 @@
 # PASCAL VOC 2012 with the tags of its detection XML, augmented as SEAM trains.
+_base_ = ['./steps.py']
 dataset_type = 'VOCImageLabelDataset'
 data_root = 'data/VOCdevkit/VOC2012'
 num_classes = 21  # with the background
 crop_size = (448, 448)
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
     dict(type='RandomResizeLong', low=448, high=768),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
-    dict(type='NormalizeFloat'),
+    {{_base_.steps.flip}},
+    {{_base_.steps.jitter}},
+    {{_base_.steps.normalize}},
     # Behind the normalisation, so that the padding is the mean colour.
     dict(type='RandomCropPad', crop_size=crop_size),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.pack}},
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='LoadEvaluationMask'),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.normalize}},
+    {{_base_.steps.load_truth}},
+    {{_base_.steps.pack}},
 ]
 # An image and its mirror follow each other, scale by scale.
 tta_pipeline = [
-    dict(type='LoadRGBImage'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
     dict(
         type='TestTimeAug',
         transforms=[
@@ -30,14 +34,13 @@ tta_pipeline = [
                 dict(type='PILResize', scale_factor=scale)
                 for scale in (0.5, 1.0, 1.5, 2.0)
             ],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='NormalizeFloat')],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
+            {{_base_.steps.mirrors}},
+            [{{_base_.steps.normalize}}],
+            [{{_base_.steps.load_truth}}],
+            [{{_base_.steps.pack}}],
         ],
     ),
 ]
-
 # Trained from tags alone: no masks are configured here.
 train_dataloader = dict(
     batch_size=8,

@@ -1,28 +1,32 @@
 # PASCAL VOC 2012 with the seed scores of its tags' classes, for the affinity stage.
+_base_ = ['./steps.py']
 dataset_type = 'VOCImageLabelDataset'
 data_root = 'data/VOCdevkit/VOC2012'
 num_classes = 21  # with the background
 crop_size = (448, 448)
-# Where tools/gen_pseudo.py --seed-scores wrote the scores of the training images.
-seed_scores = 'work_dirs/seed_scores'
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='LoadSeedScores', folder=seed_scores),
-    dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.load_scores}},
+    {{_base_.steps.jitter}},
     # Before the normalisation, so that the padding is black, as in AffinityNet's code.
     dict(type='RandomCropPad', crop_size=crop_size, img_pad=0),
-    dict(type='NormalizeFloat'),
-    dict(type='RandomFlip', prob=0.5),
+    {{_base_.steps.normalize}},
+    {{_base_.steps.flip}},
     dict(type='SeedFromScores', cell=8),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.pack}},
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.normalize}},
+    {{_base_.steps.pack}},
 ]
 
+# seed_scores_path is what tools/gen_pseudo.py --seed-scores wrote: an absolute path, or
+# one below data_root. On the command line the option is
+# `train_dataloader.dataset.data_prefix.seed_scores_path=FOLDER`.
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,
@@ -32,7 +36,9 @@ train_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         ann_file='ImageSets/Segmentation/trainaug.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=None),
+        data_prefix=dict(
+            img_path='JPEGImages', seg_map_path=None, seed_scores_path='seed_scores'
+        ),
         tags='Annotations',
         tag_source='xml',
         pipeline=train_pipeline,

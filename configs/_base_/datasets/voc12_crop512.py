@@ -2,12 +2,13 @@
 _base_ = ['./voc12.py']
 crop_size = (512, 512)
 train_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='RandomResizeLong', low=320, high=640),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='NormalizeFloat'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    dict(type='RandomResizeLong', low=320, high=640, by_factor=True),
+    {{_base_.steps.flip}},
+    {{_base_.steps.normalize}},
     # Behind the normalisation, so that the padding is the mean colour.
     dict(type='RandomCropPad', crop_size=crop_size),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.pack}},
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

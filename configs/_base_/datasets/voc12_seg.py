@@ -1,4 +1,5 @@
 # PASCAL VOC 2012 with pseudo masks to train on, augmented as SEAM retrains.
+_base_ = ['./steps.py']
 dataset_type = 'VOCImageLabelDataset'
 data_root = 'data/VOCdevkit/VOC2012'
 num_classes = 21  # with the background
@@ -8,31 +9,28 @@ crop_size = (448, 448)
 pseudo_masks = 'pseudo_masks'
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='LoadTrainingMask'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.load_mask}},
     dict(type='RandomHSVShift', hue=10, saturation=10, value=10),
-    dict(type='RandomFlip', prob=0.5),
-    dict(
-        type='RandomResize',
-        scale=(500, 500),
-        ratio_range=(0.5, 1.5),
-        keep_ratio=True,
-        interpolation='bicubic',
-    ),
-    dict(type='NormalizeFloat'),
+    {{_base_.steps.flip}},
+    dict(type='RandomRescale', low=0.5, high=1.5),
+    {{_base_.steps.normalize}},
     # Behind the normalisation: pads the image with the mean colour, the mask with 255.
     dict(type='RandomCropPad', crop_size=crop_size),
-    dict(type='PackSegInputs'),
+    {{_base_.steps.pack_mask}},
 ]
 test_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
-    dict(type='LoadEvaluationMask'),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.normalize}},
+    {{_base_.steps.load_truth}},
+    {{_base_.steps.pack}},
 ]
 tta_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.normalize}},
     dict(
         type='TestTimeAug',
         transforms=[
@@ -45,9 +43,9 @@ tta_pipeline = [
                 )
                 for scale in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
             ],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
+            {{_base_.steps.mirrors}},
+            [{{_base_.steps.load_truth}}],
+            [{{_base_.steps.pack}}],
         ],
     ),
 ]

@@ -4,14 +4,14 @@ data_root = 'data/voc_mini'
 crop_size = (224, 224)
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
     dict(type='RandomResizeLong', low=240, high=420),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='ColorJitterPIL', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
-    dict(type='NormalizeFloat'),
-    # Behind the normalisation, so that the padding is the mean colour.
+    {{_base_.steps.flip}},
+    {{_base_.steps.jitter}},
+    {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size=crop_size),
-    dict(type='PackWSSSInputs'),
+    {{_base_.steps.pack}},
 ]
 images = dict(data_root=data_root, tags='image_labels.csv', tag_source='file')
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline, **images))

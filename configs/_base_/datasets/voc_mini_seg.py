@@ -4,9 +4,10 @@ data_root = 'data/voc_mini'
 crop_size = (224, 224)
 
 train_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='LoadTrainingMask'),
-    dict(type='RandomFlip', prob=0.5),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.load_mask}},
+    {{_base_.steps.flip}},
     dict(
         type='RandomResize',
         scale=(320, 320),
@@ -14,14 +15,14 @@ train_pipeline = [
         keep_ratio=True,
         interpolation='bicubic',
     ),
-    dict(type='NormalizeFloat'),
-    # Behind the normalisation: pads the image with the mean colour, the mask with 255.
+    {{_base_.steps.normalize}},
     dict(type='RandomCropPad', crop_size=crop_size),
-    dict(type='PackSegInputs'),
+    {{_base_.steps.pack_mask}},
 ]
 tta_pipeline = [
-    dict(type='LoadRGBImage'),
-    dict(type='NormalizeFloat'),
+    {{_base_.steps.load}},
+    {{_base_.steps.to_rgb}},
+    {{_base_.steps.normalize}},
     dict(
         type='TestTimeAug',
         transforms=[
@@ -34,9 +35,9 @@ tta_pipeline = [
                 )
                 for scale in (0.75, 1.0, 1.25)
             ],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='LoadEvaluationMask')],
-            [dict(type='PackWSSSInputs')],
+            {{_base_.steps.mirrors}},
+            [{{_base_.steps.load_truth}}],
+            [{{_base_.steps.pack}}],
         ],
     ),
 ]

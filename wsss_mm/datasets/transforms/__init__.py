@@ -5,20 +5,21 @@ from wsss_mm.datasets.transforms.formatting import PackWSSSInputs
 from wsss_mm.datasets.transforms.geometry import (
     PILResize,
     RandomCropPad,
+    RandomRescale,
     RandomResizeLong,
 )
 from wsss_mm.datasets.transforms.hsv import RandomHSVShift
 from wsss_mm.datasets.transforms.loading import (
+    BGRToRGB,
     LoadEvaluationMask,
-    LoadRGBImage,
     LoadTrainingMask,
 )
 from wsss_mm.datasets.transforms.seeds import LoadSeedScores, SeedFromScores, ThinSeed
 
 __all__ = [
+    'BGRToRGB',
     'ColorJitterPIL',
     'LoadEvaluationMask',
-    'LoadRGBImage',
     'LoadSeedScores',
     'LoadTrainingMask',
     'NormalizeFloat',
@@ -26,6 +27,7 @@ __all__ = [
     'PackWSSSInputs',
     'RandomCropPad',
     'RandomHSVShift',
+    'RandomRescale',
     'RandomResizeLong',
     'SeedFromScores',
     'ThinSeed',

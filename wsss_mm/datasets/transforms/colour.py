@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image
+from torchvision.transforms.functional import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_hue,
+    adjust_saturation,
+)
 
 from wsss_mm.datasets.transforms.randomness import permutation, uniform
 from wsss_mm.registry import TRANSFORMS
@@ -16,21 +22,13 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
-def shift_hue(image: Image.Image, shift: float) -> Image.Image:
-    """Turn the hue of an RGB image by a share of the circle, -0.5 to 0.5."""
-    hue, saturation, value = image.convert('HSV').split()
-    # HSV keeps the circle in 256 steps, which wrap around.
-    steps = int(shift * 255) % 256
-    turned = (np.array(hue, dtype=np.int64) + steps) % 256
-    hue = Image.fromarray(turned.astype(np.uint8))
-    return Image.merge('HSV', (hue, saturation, value)).convert('RGB')
-
-
 @TRANSFORMS.register_module()
 class ColorJitterPIL(BaseTransform):
     """Change brightness, contrast, saturation and hue in a random order.
 
-    The operations are Pillow's, as in the CAM references.
+    The operations are torchvision's on a Pillow image, as in the CAM references.
+    torchvision's `ColorJitter` draws from PyTorch's generator; this one draws from
+    NumPy's, as every other step does.
 
     Args:
         brightness: Half-width b of the factor's range [1 - b, 1 + b].
@@ -62,17 +60,17 @@ class ColorJitterPIL(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Jitter the image of the results, uint8 RGB."""
         image = Image.fromarray(results['img'])
-        enhancers = (
-            (ImageEnhance.Brightness, self.widths['brightness']),
-            (ImageEnhance.Contrast, self.widths['contrast']),
-            (ImageEnhance.Color, self.widths['saturation']),
+        steps = (
+            (adjust_brightness, self.widths['brightness']),
+            (adjust_contrast, self.widths['contrast']),
+            (adjust_saturation, self.widths['saturation']),
         )
-        for step in permutation(len(enhancers) + 1):
-            if step < len(enhancers):
-                enhancer, width = enhancers[step]
-                image = enhancer(image).enhance(uniform(1 - width, 1 + width))
+        for number in permutation(len(steps) + 1):
+            if number < len(steps):
+                adjust, width = steps[number]
+                image = adjust(image, uniform(1 - width, 1 + width))
             elif self.hue > 0:  # the way to HSV and back is not exact
-                image = shift_hue(image, uniform(-self.hue, self.hue))
+                image = adjust_hue(image, uniform(-self.hue, self.hue))
         results['img'] = np.array(image)
         return results
 

@@ -1,5 +1,6 @@
 """Resize with Pillow and crop as the CAM references do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsss_mm.datasets.transforms.randomness import integer
+from wsss_mm.datasets.transforms.randomness import integer, uniform
 from wsss_mm.registry import TRANSFORMS
 from wsss_mm.utils.errors import InputError
 
@@ -75,49 +76,111 @@ class PILResize(BaseTransform):
 class RandomResizeLong(BaseTransform):
     """Resize the image so that its long side is drawn from a range.
 
-    Sets `img`, `img_shape` and `scale_factor`. A `gt_affinity_seed` follows, without
-    interpolation; for training from tags, masks are not resized.
+    Sets `img`, `img_shape` and `scale_factor`. The labels listed in `seg_fields`, a
+    mask to train on or a `gt_affinity_seed`, follow without interpolation.
 
     Args:
         low: Least long side in pixels.
         high: Greatest long side in pixels, included.
+        by_factor: Multiply the sides by the factor new / old long side, as IRN and
+            Puzzle-CAM do. Else multiply the short side first and divide then, as
+            AffinityNet and SEAM do. A few sizes differ by one pixel, where floating
+            point falls on the other side of a half.
 
     Raises:
         ValueError: If the range is empty.
     """
 
-    def __init__(self, low: int, high: int) -> None:
+    def __init__(self, low: int, high: int, *, by_factor: bool = False) -> None:
         if not 1 <= low <= high:
             raise InputError(f'low={low}, high={high}; give 1 <= low <= high')
         self.low = low
         self.high = high
+        self.by_factor = by_factor
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Draw the long side and resize the image of the results."""
-        height, width = results['img_shape']
         target = integer(self.low, self.high)
-        if width < height:
-            size = (max(round(width * target / height), 1), target)
-        else:
-            size = (target, max(round(height * target / width), 1))
+        size = long_side_size(results['img_shape'], target, by_factor=self.by_factor)
         return set_size(results, size)
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(low={self.low}, high={self.high})'
+        return (
+            f'{type(self).__name__}(low={self.low}, high={self.high}, '
+            f'by_factor={self.by_factor})'
+        )
+
+
+def long_side_size(
+    shape: tuple[int, int], target: int, *, by_factor: bool
+) -> tuple[int, int]:
+    """Scale (H, W) to a width and height whose longer one is the target.
+
+    Example:
+        >>> long_side_size((375, 500), 502, by_factor=False)
+        (502, 376)
+    """
+    height, width = shape
+    if by_factor:
+        return scaled_size(shape, target / max(height, width))
+    if width < height:
+        return max(round(width * target / height), 1), target
+    return target, max(round(height * target / width), 1)
 
 
 def set_size(results: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """Resize the image of the results to a width and height."""
+    """Resize the image of the results, and its labels, to a width and height."""
     height, width = results['img_shape']
     results['img'] = resize_bicubic(results['img'], size)
-    if 'gt_affinity_seed' in results:
-        seed = Image.fromarray(results['gt_affinity_seed'])
-        results['gt_affinity_seed'] = np.array(
-            seed.resize(size, Image.Resampling.NEAREST)
-        )
+    for key in results.get('seg_fields', ()):
+        if key == 'seed_scores':
+            raise InputError('scores are not resized; put SeedFromScores before it')
+        labels = Image.fromarray(results[key])
+        results[key] = np.array(labels.resize(size, Image.Resampling.NEAREST))
     results['img_shape'] = (size[1], size[0])
     results['scale_factor'] = (size[0] / width, size[1] / height)
     return results
+
+
+@TRANSFORMS.register_module()
+class RandomRescale(BaseTransform):
+    """Resize the image by a random factor, with the bicubic filter of OpenCV.
+
+    Sets `img`, `img_shape` and `scale_factor`. The labels listed in `seg_fields` follow
+    without interpolation.
+
+    Args:
+        low: Least factor on both sides; each side is rounded half to even.
+        high: Greatest factor.
+
+    Raises:
+        ValueError: If the range is empty.
+
+    Reference:
+        SEAM's released retraining code.
+
+    Note:
+        MMSegmentation's `RandomResize` draws the factor of a given box, into which the
+        image is fitted whatever its size.
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        if not 0 < low <= high:
+            raise InputError(f'low={low}, high={high}; give 0 < low <= high')
+        self.low = low
+        self.high = high
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Draw the factor and resize the image of the results."""
+        size = scaled_size(results['img'].shape[:2], uniform(self.low, self.high))
+        resize = TRANSFORMS.build(
+            dict(type='Resize', scale=size, keep_ratio=False, interpolation='bicubic')
+        )
+        resized: dict[str, Any] = resize(results)
+        return resized
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(low={self.low}, high={self.high})'
 
 
 @TRANSFORMS.register_module()
@@ -129,8 +192,8 @@ class RandomCropPad(BaseTransform):
 
     Args:
         crop_size: Height and width, or one number for both.
-        img_pad: Value around the image; 0 behind NormalizeFloat is the mean
-            colour.
+        img_pad: Value around the image, or one for each channel; 0 behind
+            NormalizeFloat is the mean colour.
         seg_pad: Value around `gt_seg_map` or `gt_affinity_seed`, if there is one.
             Around `seed_scores` it is 0.
 
@@ -142,7 +205,7 @@ class RandomCropPad(BaseTransform):
         self,
         crop_size: int | tuple[int, int],
         *,
-        img_pad: float = 0,
+        img_pad: float | Sequence[float] = 0,
         seg_pad: int = 255,
     ) -> None:
         sides = (crop_size,) * 2 if isinstance(crop_size, int) else tuple(crop_size)
@@ -179,7 +242,10 @@ class RandomCropPad(BaseTransform):
 
 
 def cut_window(
-    array: NDArray[Any], offsets: list[int], size: tuple[int, int], pad: float
+    array: NDArray[Any],
+    offsets: list[int],
+    size: tuple[int, int],
+    pad: float | Sequence[float],
 ) -> NDArray[Any]:
     """Cut a window out of an array (H, W, ...), padding what lies outside.
 
@@ -187,7 +253,7 @@ def cut_window(
         array: What to cut from.
         offsets: Top and left of the window; negative ones lie outside.
         size: Height and width of the window.
-        pad: Value outside the array.
+        pad: Value outside the array, or one for each channel.
     """
     window = np.full((*size, *array.shape[2:]), pad, dtype=array.dtype)
     (top, left), (height, width) = offsets, size

@@ -1,38 +1,83 @@
-"""Load images as RGB and masks for evaluation."""
+"""Bring loaded images to RGB, and load masks to train on or to evaluate with."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
+from PIL import Image
 
-from wsss_mm.io.image_file import read_rgb
+from wsss_mm.io.image_file import bits_per_channel
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.registry import TRANSFORMS
 from wsss_mm.utils.errors import InputError
 
 
 @TRANSFORMS.register_module()
-class LoadRGBImage(BaseTransform):
-    """Load `img_path` as RGB.
+class BGRToRGB(BaseTransform):
+    """Turn a loaded image into RGB: the step behind MMSegmentation's loader.
 
-    Sets `img` (uint8, (H, W, 3)), `img_shape` and `ori_shape` (H, W).
+    `LoadImageFromFile` gives BGR, and so are the arrays that MMSegmentation's own
+    tools take, which put another loader in its place. With
+    `imdecode_backend='pillow'` files are decoded as by `read_rgb`: the EXIF
+    orientation is applied, so masks must fit the image as it is shown.
+
+    Raises:
+        ValueError: If the image is not uint8 (H, W, 3), or its file has more than 8
+            bits a channel, which the loader has cut off.
 
     Note:
-        The stock loader gives BGR; with this one the data preprocessor must not
-        swap channels. As there, the EXIF orientation is applied, so masks must
-        fit the image as it is shown.
+        MMCV paints the transparent places of a grey image with transparency in one
+        colour, where `read_rgb` shows what is stored there.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the image to the results."""
-        image = read_rgb(results['img_path'])
-        results['img'] = image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        """Reverse the channels of the image of the results."""
+        image, path = results['img'], results.get('img_path')
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise InputError(
+                f'an image must be BGR, uint8 (H, W, 3), not {image.dtype} '
+                f'{image.shape}; read it with cv2.imread or mmcv.imread'
+            )
+        if path is not None and os.path.isfile(path):
+            refuse_deep(path)
+        results['img'] = np.ascontiguousarray(image[..., ::-1])
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def refuse_deep(path: str) -> None:
+    """Refuse a file with more than 8 bits a channel."""
+    with Image.open(path) as image:
+        depth = bits_per_channel(Path(path), image)
+    if depth != 8:
+        raise InputError(f'{path} has {depth} bits a channel; convert it to 8 bits')
+
+
+@TRANSFORMS.register_module()
+class LoadRGBImage(BaseTransform):
+    """Refuse the loader of configs that are older than `BGRToRGB`.
+
+    MMSegmentation's own inference did not know it and took BGR arrays for RGB.
+
+    Raises:
+        ValueError: Always; the message gives the steps that take its place.
+    """
+
+    def __init__(self) -> None:
+        raise InputError(
+            "LoadRGBImage is gone; replace it by dict(type='LoadImageFromFile', "
+            "imdecode_backend='pillow') and dict(type='BGRToRGB'), which give the same "
+            'pixels'
+        )
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Leave the results alone; nothing builds this step."""
+        return results
 
 
 @TRANSFORMS.register_module()
@@ -62,7 +107,7 @@ class LoadTrainingMask(BaseTransform):
     """Load the mask at `seg_map_path`, a pseudo mask or a true one, to train on.
 
     Sets `gt_seg_map` (uint8, (H, W)) and lists it in `seg_fields`, so that
-    resizing and flipping follow: put it right behind `LoadRGBImage`.
+    resizing and flipping follow: put it right behind `BGRToRGB`.
 
     Raises:
         ValueError: If there is no mask, or it is unreadable, of another size

@@ -1,6 +1,5 @@
 """Load the seed scores of an image and keep what is confident in them."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,27 @@ from wsss_mm.utils.errors import InputError
 
 @TRANSFORMS.register_module()
 class LoadSeedScores(BaseTransform):
-    """Load the scores that AffinityNet trains on, from `<folder>/<img_id>.npz`.
+    """Load the scores at `seed_scores_path`, which AffinityNet trains on.
 
     Sets `seed_scores` (float32, (H, W, 2 (n + 1)): with the strong background, then
     with the weak one) and lists it in `seg_fields`, so that flipping follows: put it
-    right behind `LoadRGBImage`. The image must not be resized.
-
-    Args:
-        folder: Where tools/gen_pseudo.py wrote the score files.
+    right behind the loading of the image. The image must not be resized before
+    `SeedFromScores`.
 
     Raises:
-        ValueError: If the file is missing or unreadable, or of another size than the
-            image.
+        ValueError: If there are no scores, or the file is missing, unreadable, or of
+            another size than the image.
     """
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the scores to the results."""
-        path = Path(self.folder) / f'{results["img_id"]}.npz'
+        path = results.get('seed_scores_path')
+        if path is None:
+            raise InputError(
+                f'{results["img_path"]} has no seed scores to train on; set '
+                'data_prefix.seed_scores_path to the folder that '
+                'tools/gen_pseudo.py --seed-scores wrote'
+            )
         tags = results.get('image_labels')
         scores = load_scores(path, num_classes=None if tags is None else len(tags))
         size = (scores.low.shape[1], scores.low.shape[2])
@@ -50,7 +50,7 @@ class LoadSeedScores(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(folder={self.folder!r})'
+        return f'{type(self).__name__}()'
 
 
 @TRANSFORMS.register_module()

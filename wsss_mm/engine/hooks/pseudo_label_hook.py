@@ -3,7 +3,10 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -16,6 +19,24 @@ from wsss_mm.registry import HOOKS
 from wsss_mm.utils.errors import InputError
 
 CAM_FOLDER, MASK_FOLDER = 'cams', 'masks'
+
+
+def present_maps(
+    sample: BaseDataElement,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+    """Give the foreground indices of an image's labels and the CAMs of these classes.
+
+    Args:
+        sample: Prediction with ``image_labels`` (C,) and ``cam``, the maps of the
+            present classes (PresentMaps) or those of all classes (PixelData).
+
+    Returns:
+        Indices, shape (n,), and maps, shape (n, H, W).
+    """
+    if 'maps' in sample.cam:
+        return np.array(sample.cam.classes, np.int64), sample.cam.maps.cpu().numpy()
+    classes = sample.image_labels.nonzero().flatten()
+    return classes.cpu().numpy(), sample.cam.data[classes].cpu().numpy()
 
 
 @HOOKS.register_module()
@@ -91,12 +112,8 @@ class PseudoLabelHook(Hook):
                     f'{sample.metainfo.get("img_path", name)}: no image tags; pseudo '
                     "labels are made of the tags' classes, give the dataset its tags"
                 )
-            classes = sample.image_labels.nonzero().flatten()
-            save_cam(
-                self.out_dir / CAM_FOLDER / f'{name}.npz',
-                classes.cpu().numpy(),
-                sample.cam.data[classes].cpu().numpy(),
-            )
+            classes, maps = present_maps(sample)
+            save_cam(self.out_dir / CAM_FOLDER / f'{name}.npz', classes, maps)
         if self.save_masks:
             save_mask(
                 self.out_dir / MASK_FOLDER / f'{name}.png',

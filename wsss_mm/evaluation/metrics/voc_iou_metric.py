@@ -97,18 +97,10 @@ class VOCIoUMetric(BaseMetric):
         gt = _mask(sample['gt_sem_seg'])
         counts = {}
         if 'cam' in sample:
-            cam = sample['cam']['data'].float().cpu().numpy()
-            if len(cam) != num_classes - 1:
-                raise InputError(
-                    f'the CAM has {len(cam)} channels, the data set '
-                    f'{num_classes - 1} foreground classes: model and data set '
-                    'must agree'
-                )
-            # A map that is zero everywhere never exceeds a threshold.
-            present = np.flatnonzero(cam.reshape(len(cam), -1).any(axis=1))
+            maps, present = _present_maps(sample['cam'], num_classes - 1)
             counts['histogram'] = _pack(
                 threshold_histogram(
-                    cam[present],
+                    maps,
                     present,
                     gt,
                     num_classes=num_classes,
@@ -163,6 +155,27 @@ class VOCIoUMetric(BaseMetric):
         if self.threshold is None:
             return _total(results, 'confusion', (size, size)), curve
         return threshold_curve(histogram)[thresholds.index(self.threshold)], curve
+
+
+def _present_maps(
+    cam: dict[str, Any], num_foreground: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Read the maps that are not zero, and their foreground indices.
+
+    A converted PresentMaps has them; a PixelData has the maps of all classes.
+    """
+    found = cam['num_classes'] if 'maps' in cam else len(cam['data'])
+    if found != num_foreground:
+        raise InputError(
+            f'the CAM has {found} channels, the data set {num_foreground} foreground '
+            'classes: model and data set must agree'
+        )
+    if 'maps' in cam:
+        return cam['maps'].float().cpu().numpy(), np.array(cam['classes'], np.int64)
+    maps = cam['data'].float().cpu().numpy()
+    # A map that is zero everywhere never exceeds a threshold.
+    present = np.flatnonzero(maps.reshape(len(maps), -1).any(axis=1))
+    return maps[present], present
 
 
 def _mask(pixel_data: dict[str, Any]) -> npt.NDArray[Any]:

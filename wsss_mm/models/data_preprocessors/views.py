@@ -1,7 +1,5 @@
 """Views: what of a batch the network gets to see, made on the training device."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -9,27 +7,30 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from wsss_mm.functional import EquivariantTransform, tile_image
+from wsss_mm.functional.equivariance import cells_of_view
 from wsss_mm.functional.puzzle import pieces_per_side
+from wsss_mm.models.structures import View, identity
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
+Size = tuple[int, int]
 
-@dataclass(frozen=True)
-class View:
-    """One look at a batch, and how that look changes a CAM of the full images.
 
-    Attributes:
-        image: Network input, shape (B, 3, H', W').
-        on_cam: Maps a CAM of the full view, (B, *, H, W), to this view's frame.
+def on_cam(cam: Tensor, *, transform: EquivariantTransform, full: Size) -> Tensor:
+    """Move a CAM of the full view as its image was moved.
+
+    Args:
+        cam: Pixels (B, *, H, W), or feature cells (B, *, h, w).
+        transform: What was done to the image.
+        full: (H, W) of the image before.
+
+    Returns:
+        Pixels (B, *, H', W'), or the cells that a network gives for such an image.
     """
-
-    image: Tensor
-    on_cam: Callable[[Tensor], Tensor]
-
-
-def identity(cam: Tensor) -> Tensor:
-    """Return a CAM as it is: the full view's own frame."""
-    return cam
+    view = transform.size(full)
+    height = cells_of_view(cam.shape[-2], full[0], view[0])
+    width = cells_of_view(cam.shape[-1], full[1], view[1])
+    return transform(cam, size=(height, width))
 
 
 @MODELS.register_module()
@@ -93,9 +94,10 @@ class EquivariantViews(BaseDataPreprocessor):
         batch = self.preprocessor(data, training)
         if training:
             image, transform = batch['inputs'], self.draw()
+            move = partial(on_cam, transform=transform, full=tuple(image.shape[-2:]))
             batch['inputs'] = {
                 'full': View(image, identity),
-                'transformed': View(transform(image), transform),
+                'transformed': View(transform(image), move),
             }
         return batch
 

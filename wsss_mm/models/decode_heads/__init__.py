@@ -1,12 +1,15 @@
 """Heads: features to CAMs or segmentation, and the losses."""
 
+from .added_erasing_head import AddedErasingHead
 from .affinity_head import AffinityHead
+from .base_affinity_head import BaseAffinityHead
+from .base_cam_head import BaseCAMHead
 from .cam_head import CAMHead, SqrtCAMHead
 from .deeplabv1_head import DeepLabV1Head
 from .deeplabv2_head import DeepLabV2Head
 from .deeplabv3plus_head import DeepLabV3PlusHead
 from .edge_head import EdgeHead
-from .erasing_head import AddedErasingHead, ErasingHead
+from .erasing_head import CubicErasingHead, ErasingHead
 from .puzzle_cam_head import AddedPuzzleHead, PuzzleCAMHead
 from .seam_head import SEAMHead
 
@@ -14,7 +17,10 @@ __all__ = [
     'AddedErasingHead',
     'AddedPuzzleHead',
     'AffinityHead',
+    'BaseAffinityHead',
+    'BaseCAMHead',
     'CAMHead',
+    'CubicErasingHead',
     'DeepLabV1Head',
     'DeepLabV2Head',
     'DeepLabV3PlusHead',

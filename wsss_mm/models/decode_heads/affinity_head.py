@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from wsss_mm.functional import (
@@ -17,6 +16,8 @@ from wsss_mm.functional import (
 from wsss_mm.functional.affinity import PairRule
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
+
+from .base_affinity_head import BaseAffinityHead
 
 PAIR_RULES: dict[str, PairRule] = {
     'psa': psa_pairs,
@@ -68,7 +69,7 @@ def stack_seeds(data_samples: list, size: tuple[int, int], cell: int) -> Tensor:
 
 
 @MODELS.register_module()
-class AffinityHead(BaseModule):
+class AffinityHead(BaseAffinityHead):
     """Embed feature maps so that cells of one class lie close together.
 
     Args:
@@ -96,8 +97,6 @@ class AffinityHead(BaseModule):
         The released code averages the differences over the channels where the paper
         adds them up. Unlike SEAM's PCM, this head trains the backbone too.
     """
-
-    takes_mirror = False
 
     def __init__(
         self,

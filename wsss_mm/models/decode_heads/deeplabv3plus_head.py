@@ -64,7 +64,7 @@ class DeepLabV3PlusHead(BaseDecodeHead):
             # The stock default divides by all pixels, ignored ones included.
             loss_decode=loss_decode
             or dict(type='CrossEntropyLoss', avg_non_ignore=True),
-            init_cfg=dict(type='Kaiming', layer='Conv2d'),
+            init_cfg=None,
         )
         low, deep = in_channels
         self.aspp = nn.ModuleList(
@@ -86,6 +86,14 @@ class DeepLabV3PlusHead(BaseDecodeHead):
             ConvModule(inputs, channels, 3, padding=1, norm_cfg=norm_cfg)
             for inputs in (channels + low_channels, channels)
         )
+
+    def init_weights(self) -> None:
+        """Draw every kernel over its fan in (He et al.), as the reference does."""
+        super().init_weights()
+        # Last: ConvModule draws its own over the fan out.
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Compute the logits at the size of the detailed map, shape (B, K, h, w)."""

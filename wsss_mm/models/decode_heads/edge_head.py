@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from wsss_mm.functional import (
@@ -16,10 +15,11 @@ from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
 from .affinity_head import pair_rule, stack_seeds
+from .base_affinity_head import BaseAffinityHead
 
 
 @MODELS.register_module()
-class EdgeHead(BaseModule):
+class EdgeHead(BaseAffinityHead):
     """Find edges such that cells of one class have none between them.
 
     Args:
@@ -47,7 +47,7 @@ class EdgeHead(BaseModule):
         image and of its mirror are averaged at inference.
     """
 
-    takes_mirror = True
+    sees_mirror = True
 
     def __init__(
         self,

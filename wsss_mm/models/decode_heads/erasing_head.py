@@ -2,90 +2,29 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
-from wsss_mm.functional import (
-    attention_mask,
-    background_zone,
-    c_relu,
-    fuse_attention,
-    tag_loss,
-)
-from wsss_mm.models.data_preprocessors import View
+from wsss_mm.functional import attention_mask, c_relu, fuse_attention, tag_loss
+from wsss_mm.models.structures import Context, Features
 from wsss_mm.registry import MODELS
-from wsss_mm.utils.errors import InputError
 
-from .cam_head import Features, stack_image_labels
-
-
-class ScoreBranch(nn.Module):
-    """Score every cell after some 3x3 convolutions, each with its ReLU."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: tuple[int, ...],
-        num_foreground: int,
-        *,
-        dropout_ratio: float,
-    ) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList()
-        for width in channels:
-            self.convs.append(nn.Conv2d(in_channels, width, 3, padding=1))
-            in_channels = width
-        self.dropout = nn.Dropout(dropout_ratio)
-        self.score = nn.Conv2d(in_channels, num_foreground, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute the class scores, shape (B, C, h, w)."""
-        for conv in self.convs:
-            x = F.relu(conv(x))
-        return self.score(self.dropout(x))
+from .base_cam_head import BaseCAMHead, resize
+from .erasing_branch import (
+    NORMAL,
+    ScoreBranch,
+    check_thresholds,
+    classifier_to_score,
+    losses_of_the_rest,
+)
 
 
-def check_thresholds(*pairs: tuple[float, float]) -> None:
-    """Refuse thresholds that are not (high, low) within [0, 1]."""
-    for high, low in pairs:
-        if not 0 <= low <= high <= 1:
-            raise InputError(
-                'thresholds are (high, low) with 0 <= low <= high <= 1, got '
-                f'({high}, {low})'
-            )
-
-
-def losses_of_the_rest(
-    branch: ScoreBranch,
-    x: Tensor,
-    attention: Tensor,
-    labels: Tensor,
-    *,
-    thresholds: tuple[float, float],
-) -> dict[str, Tensor]:
-    """Compute the losses of the branches B and C, which share one module."""
-    high, low = thresholds
-    rest = branch(c_relu(x, attention, high=high, low=low))
-    background = branch(background_zone(x, attention, threshold=(high + low) / 2))
-    return {
-        'loss_b': tag_loss(rest.mean(dim=(2, 3)), labels),
-        'loss_c': tag_loss(background.mean(dim=(2, 3)), torch.zeros_like(labels)),
-    }
-
-
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize maps to the network's input, shape (B, C, H, W)."""
-    return F.interpolate(maps, size, mode='bilinear', align_corners=False)
-
-
-def classifier_to_score(state_dict: dict[str, Tensor], key: str, score: str) -> None:
-    """Give a score layer the weights of a plain CAM classifier, and no bias."""
-    state_dict[f'{score}.weight'] = state_dict[key]
-    state_dict[f'{score}.bias'] = state_dict[key].new_zeros(len(state_dict[key]))
+def fuse_branches(maps: Tensor) -> Tensor:
+    """Fuse the last axis but two, the branches: (n, M, H, W) to (n, H, W)."""
+    return fuse_attention(maps.unbind(dim=-3))
 
 
 @MODELS.register_module()
-class ErasingHead(BaseModule):
+class ErasingHead(BaseCAMHead):
     """Train three branches: attention, what it misses, and the background.
 
     Branch A learns the tags. Its attention erases the object from the features
@@ -108,8 +47,8 @@ class ErasingHead(BaseModule):
             C makes them the sums of Caffe's layer.
 
     Raises:
-        ValueError: If ``num_classes`` leaves no foreground class, or thresholds
-            are not ordered.
+        InputError: If ``num_classes`` leaves no foreground class, thresholds are not
+            ordered, or there is no such `enlarging`.
 
     Reference:
         Hou et al., "Self-Erasing Network for Integral Object Attention", NeurIPS
@@ -118,10 +57,12 @@ class ErasingHead(BaseModule):
     Note:
         The training code was never released. That B and C share their weights is
         read off the parameter names of the deploy network.
+
+        Branches are fused at the size of the network's input, and the result is
+        resized; :class:`CubicErasingHead` resizes once, as the released notebook.
     """
 
-    align_corners = False
-    takes_tags = True
+    linear = False
 
     def __init__(
         self,
@@ -135,14 +76,8 @@ class ErasingHead(BaseModule):
         test_thresholds: tuple[float, float] | None = None,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__(dict(type='Normal', layer='Conv2d', std=0.01))
-        if num_classes < 2:
-            raise InputError(
-                f'num_classes is {num_classes}: it counts the background and at '
-                'least one foreground class'
-            )
+        super().__init__(num_classes, init_cfg=NORMAL)
         check_thresholds(thresholds, test_thresholds or thresholds)
-        self.num_classes = self.out_channels = num_classes
         self.in_index = in_index
         self.thresholds = thresholds
         self.test_thresholds = test_thresholds or thresholds
@@ -166,13 +101,15 @@ class ErasingHead(BaseModule):
         """Compute the scores of branch A, shape (B, C, h, w)."""
         return self.branch_a(features[self.in_index])
 
-    def loss(
-        self, features: dict[str, Features], views: dict[str, View], data_samples: list
-    ) -> dict[str, Tensor]:
+    def compute_cam(self, context: Context, view: str = 'full') -> Tensor:
+        """Compute the scores of branch A in a view, shape (B, C, h, w)."""
+        return self(context.features[view])
+
+    def loss(self, context: Context) -> dict[str, Tensor]:
         """Compare each branch with its tags; those of branch C are all zero."""
-        labels = stack_image_labels(data_samples, self.num_classes - 1)
-        x = features['full'][self.in_index]
-        scores = self(features['full'])
+        labels = self.labels_of(context)
+        x = context.features['full'][self.in_index]
+        scores = self.raw_cam(context)
         losses = {'loss_a': tag_loss(scores.mean(dim=(2, 3)), labels)}
         losses |= losses_of_the_rest(
             self.branch_b,
@@ -183,148 +120,47 @@ class ErasingHead(BaseModule):
         )
         return {name: self.loss_weight * loss for name, loss in losses.items()}
 
-    def predict(
-        self,
-        features: Features,
-        image_size: tuple[int, int],
-        labels: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Fuse the attention of the branches A and B.
+    def predict(self, context: Context) -> tuple[Tensor, Tensor]:
+        """Compute the attention of the branches A and B.
 
-        Args:
-            features: Features of the view.
-            image_size: (H, W) of the network's input.
-            labels: Tags, shape (B, C), whose attention is erased for branch B;
-                None for those that branch A finds.
+        Branch B does not see the attention of the image's classes, or where nobody
+        named them, of those that branch A finds.
 
         Returns:
-            The fused maps in [0, 1], shape (B, C, H, W), and the tag logits of
-            branch A, shape (B, C).
+            The scores of both, shape (B, C, 2, h, w), and the tag logits of branch A,
+            shape (B, C). :meth:`to_image` fuses the branches to maps in [0, 1].
 
         Note:
             The released notebook erases for one tag after the other and never
             clears the earlier ones; here all tags count at once.
         """
-        x = features[self.in_index]
-        high, low = self.test_thresholds
-        scores = self(features)
+        scores = self.raw_cam(context)
         logits = scores.mean(dim=(2, 3))
-        if labels is None:
-            labels = logits > 0
+        labels = logits > 0 if context.image_labels is None else context.image_labels
+        high, low = self.test_thresholds
+        x = context.features['full'][self.in_index]
         attention = attention_mask(scores, labels)
         rest = self.branch_b(c_relu(x, attention, high=high, low=low))
-        maps = [upsample(m, image_size) for m in (scores, rest)]
-        return fuse_attention(maps), logits
+        return torch.stack([scores, rest], dim=2), logits
+
+    def to_input(self, cam: Tensor, input_size: tuple[int, int]) -> Tensor:
+        """Fuse both branches at the size of the network's input, (n, H, W)."""
+        return fuse_branches(resize(cam, input_size))
 
 
 @MODELS.register_module()
-class AddedErasingHead(BaseModule):
-    """Add SeeNet's branches B and C to another CAM head, in the place of A.
+class CubicErasingHead(ErasingHead):
+    """Resize the attention of both branches once, by OpenCV's cubic kernel.
 
-    The losses of the other head stay as they are; its raw CAM is the attention that
-    is erased from the features. This is a combination of ours, not of a paper.
+    Its weights are those of :class:`ErasingHead`.
 
-    Args:
-        base: Config of the head, such as ``SEAMHead``, without ``num_classes``.
-        in_channels: Channels of the feature map that is erased.
-        num_classes: Classes of the dataset, background included (K).
-        channels: As :class:`ErasingHead`.
-        in_index: Where that feature map stands among the features.
-        thresholds: As :class:`ErasingHead`.
-        test_thresholds: As :class:`ErasingHead`.
-        loss_weight: Factor of the losses of the branches B and C.
-
-    Raises:
-        ValueError: If thresholds are not ordered, or as the other head does.
+    Reference:
+        The released notebook of SeeNet.
     """
 
-    align_corners = False
-    takes_tags = True
-
-    def __init__(
-        self,
-        base: dict,
-        in_channels: int,
-        *,
-        num_classes: int,
-        channels: tuple[int, ...] = (512, 512),
-        in_index: int = -1,
-        thresholds: tuple[float, float] = (0.7, 0.05),
-        test_thresholds: tuple[float, float] | None = None,
-        loss_weight: float = 1.0,
-    ) -> None:
-        super().__init__(dict(type='Normal', layer='Conv2d', std=0.01))
-        check_thresholds(thresholds, test_thresholds or thresholds)
-        self.num_classes = self.out_channels = num_classes
-        self.in_index = in_index
-        self.thresholds = thresholds
-        self.test_thresholds = test_thresholds or thresholds
-        self.loss_weight = loss_weight
-        self.base = MODELS.build({**base, 'num_classes': num_classes})
-        self.branch_b = ScoreBranch(
-            in_channels, tuple(channels), num_classes - 1, dropout_ratio=0.0
-        )
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Tensor], prefix: str, *rest: object
-    ) -> None:
-        # A plain CAM classifier goes to the other head, and to a 1x1 branch.
-        key = f'{prefix}classifier.weight'
-        if key in state_dict:
-            state_dict[f'{prefix}base.classifier.weight'] = state_dict[key]
-            if not len(self.branch_b.convs):
-                classifier_to_score(state_dict, key, f'{prefix}branch_b.score')
-            del state_dict[key]
-        super()._load_from_state_dict(state_dict, prefix, *rest)
-
-    def forward(self, features: Features) -> Tensor:
-        """Compute the other head's raw CAM of the foreground, (B, C, h, w)."""
-        # Some heads have an untrained background channel in front.
-        return self.base(features)[:, 1 - self.num_classes :]
-
-    def loss(
-        self, features: dict[str, Features], views: dict[str, View], data_samples: list
-    ) -> dict[str, Tensor]:
-        """Compute the other head's losses, and those of the branches B and C."""
-        losses = self.base.loss(features, views, data_samples)
-        labels = stack_image_labels(data_samples, self.num_classes - 1)
-        with torch.no_grad():
-            attention = attention_mask(self(features['full']), labels)
-        added = losses_of_the_rest(
-            self.branch_b,
-            features['full'][self.in_index],
-            attention,
-            labels,
-            thresholds=self.thresholds,
-        )
-        return losses | {n: self.loss_weight * loss for n, loss in added.items()}
-
-    def predict(
-        self,
-        features: Features,
-        image_size: tuple[int, int],
-        labels: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Fuse the other head's CAM with the attention of branch B.
-
-        Args:
-            features: Features of the view.
-            image_size: (H, W) of the network's input.
-            labels: As :class:`ErasingHead`.
-
-        Returns:
-            The fused maps in [0, 1], shape (B, C, H, W), and the other head's tag
-            logits, shape (B, C).
-        """
-        cam, logits = self.base.predict(features, image_size)
-        # A propagated CAM is nowhere zero: count from its minimum, as in SEAM.
-        positive = F.relu(cam)
-        cam = positive - positive.amin(dim=(2, 3), keepdim=True)
-        if labels is None:
-            labels = logits > 0
-        high, low = self.test_thresholds
-        attention = attention_mask(self(features), labels)
-        x = features[self.in_index]
-        rest = self.branch_b(c_relu(x, attention, high=high, low=low))
-        maps = [upsample(m, image_size) for m in (cam, rest)]
-        return fuse_attention(maps), logits
+    def to_image(
+        self, cam: Tensor, input_size: tuple[int, int], image_size: tuple[int, int]
+    ) -> Tensor:
+        """Bring both branches to the size of the file and fuse them, (n, H, W)."""
+        large = F.interpolate(cam, image_size, mode='bicubic', align_corners=False)
+        return fuse_branches(large)

@@ -3,25 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from wsss_mm.functional import (
     merge_tiles,
-    peak_norm,
     reconstruction_loss,
     tag_entropy,
     tag_loss,
+    training_max_norm,
 )
-from wsss_mm.models.data_preprocessors import View
+from wsss_mm.models.structures import Context, Features
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
-from .cam_head import CAMHead, Features, stack_image_labels
+from .base_cam_head import BaseCAMHead, build_base
+from .cam_head import CAMHead
 
 LEVELS: dict[str, Callable[[Tensor], Tensor]] = {
     'logits': nn.Identity(),
-    'cam': peak_norm,
+    'cam': training_max_norm,
 }
 
 
@@ -37,6 +37,12 @@ class Reconstruction:
 
     Raises:
         ValueError: If there is no such level.
+
+    Note:
+        The pieces' tag logits are the means of their raw maps at either level. At
+        level 'cam', which has no published figure, the released code averages the
+        normalised maps instead: these logits are never negative, so that no class can
+        be denied.
     """
 
     level: str = 'logits'
@@ -136,12 +142,10 @@ class PuzzleCAMHead(CAMHead):
         super().init_weights()
         nn.init.kaiming_normal_(self.classifier.weight)
 
-    def loss(
-        self, features: dict[str, Features], views: dict[str, View], data_samples: list
-    ) -> dict[str, Tensor]:
+    def loss(self, context: Context) -> dict[str, Tensor]:
         """Compute the losses of the full view, of the pieces, and between them."""
-        labels = stack_image_labels(data_samples, self.num_classes - 1)
-        cam, tiles = self(features['full']), self(features['tiles'])
+        labels = self.labels_of(context)
+        cam, tiles = (self.raw_cam(context, name) for name in ('full', 'tiles'))
         losses = self.reconstruction.losses(
             cam, tiles, labels, weight=self.reconstruction_weight
         )
@@ -152,7 +156,7 @@ class PuzzleCAMHead(CAMHead):
 
 
 @MODELS.register_module()
-class AddedPuzzleHead(BaseModule):
+class AddedPuzzleHead(BaseCAMHead):
     """Add Puzzle-CAM's losses to another CAM head.
 
     Expects the other head's views with the pieces of :class:`PuzzleViews` added. Its
@@ -169,8 +173,6 @@ class AddedPuzzleHead(BaseModule):
         ValueError: If there is no such level, or as the other head does.
     """
 
-    align_corners = False
-
     def __init__(
         self,
         base: dict,
@@ -179,9 +181,10 @@ class AddedPuzzleHead(BaseModule):
         reconstruction: dict[str, str] | None = None,
         reconstruction_weight: float = 4.0,
     ) -> None:
-        super().__init__()
-        self.num_classes = self.out_channels = num_classes
-        self.base = MODELS.build({**base, 'num_classes': num_classes})
+        super().__init__(num_classes)
+        self.base = build_base(base, num_classes)
+        self.linear = self.base.linear
+        self.needs_gradients = self.base.needs_gradients
         self.reconstruction = Reconstruction(**(reconstruction or {}))
         self.reconstruction_weight = reconstruction_weight
 
@@ -195,27 +198,35 @@ class AddedPuzzleHead(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, features: Features) -> Tensor:
-        """Compute the other head's raw CAM of the foreground, (B, C, h, w)."""
-        # Some heads have an untrained background channel in front.
-        return self.base(features)[:, 1 - self.num_classes :]
+        """Compute the other head's output for one view."""
+        return self.base(features)
 
-    def loss(
-        self, features: dict[str, Features], views: dict[str, View], data_samples: list
-    ) -> dict[str, Tensor]:
+    def compute_cam(self, context: Context, view: str = 'full') -> Tensor:
+        """Compute the other head's raw CAM, shape (B, C, h, w)."""
+        return self.base.raw_cam(context, view)
+
+    def loss(self, context: Context) -> dict[str, Tensor]:
         """Compute the other head's losses, and those of the pieces."""
-        others = {name: view for name, view in views.items() if name != 'tiles'}
-        losses = self.base.loss(features, others, data_samples)
-        labels = stack_image_labels(data_samples, self.num_classes - 1)
+        cams = {name: self.raw_cam(context, name) for name in ('full', 'tiles')}
+        losses = self.base.loss(context.with_cams(cams).without('tiles'))
         added = self.reconstruction.losses(
-            self(features['full']),
-            self(features['tiles']),
-            labels,
+            cams['full'],
+            cams['tiles'],
+            self.labels_of(context),
             weight=self.reconstruction_weight,
         )
         return losses | added
 
-    def predict(
-        self, features: Features, image_size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
+    def predict(self, context: Context) -> tuple[Tensor, Tensor]:
         """Predict what the other head predicts."""
-        return self.base.predict(features, image_size)
+        return self.base.predict(context)
+
+    def to_input(self, cam: Tensor, input_size: tuple[int, int]) -> Tensor:
+        """Resize as the other head does."""
+        return self.base.to_input(cam, input_size)
+
+    def to_image(
+        self, cam: Tensor, input_size: tuple[int, int], image_size: tuple[int, int]
+    ) -> Tensor:
+        """Resize as the other head does."""
+        return self.base.to_image(cam, input_size, image_size)

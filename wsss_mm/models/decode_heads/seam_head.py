@@ -5,20 +5,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsss_mm.functional import (
-    competing_cam,
+    competing_foreground,
     equivariance_loss,
     equivariant_cross_loss,
-    max_norm,
     min_pool_loss,
     pixel_correlation,
     tag_loss,
+    training_min_max_norm,
     upsampled_mean,
     with_background,
 )
-from wsss_mm.models.data_preprocessors import View
+from wsss_mm.models.structures import Context, Features
 from wsss_mm.registry import MODELS
 
-from .cam_head import CAMHead, Features, stack_image_labels
+from .cam_head import CAMHead
 
 
 def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
@@ -100,41 +100,44 @@ class SEAMHead(CAMHead):
         """Spread a raw CAM over look-alike pixels, shape (B, K, h, w).
 
         No gradient reaches the CAM: only the embedding learns from the result.
-        """
-        return pixel_correlation(competing_cam(cam), features[-1])
 
-    def loss(
-        self, features: dict[str, Features], views: dict[str, View], data_samples: list
-    ) -> dict[str, Tensor]:
+        Args:
+            cam: Raw CAM, shape (B, K, h, w) or without the background, (B, C, h, w).
+            features: The feature maps of its view, the embedding last.
+        """
+        foreground = cam[:, -self.num_foreground :]
+        return pixel_correlation(competing_foreground(foreground), features[-1])
+
+    def loss(self, context: Context) -> dict[str, Tensor]:
         """Compute the four losses of SEAM from the two views.
 
         Maps of absent classes are zero in all but the tag loss, so only as many
         channels are resized as the batch's richest image has classes.
         """
-        labels = stack_image_labels(data_samples, self.num_classes - 1)
+        labels = self.labels_of(context)
         count = max(1, int(labels.sum(dim=1).max()))
         index = labels.argsort(dim=1, descending=True, stable=True)[:, :count]
         present = labels.gather(1, index)[:, :, None, None]
         cams: dict[str, Tensor] = {}
         refined: dict[str, Tensor] = {}
-        cls, min_pool = [], []
-        for name, view in views.items():
-            size = (view.image.shape[-2], view.image.shape[-1])
-            raw = self(features[name])
-            rv = self.refine(raw, features[name])
-            cls.append(tag_loss(upsampled_mean(raw[:, 1:], size), labels))
-            cam = upsample(pick(raw[:, 1:], index), size)
+        cls, min_pool, norm = [], [], training_min_max_norm
+        for name in context.views:
+            size = context.input_size(name)
+            raw = self.raw_cam(context, name)
+            rv = self.refine(raw, context.features[name])
+            cls.append(tag_loss(upsampled_mean(raw, size), labels))
+            cam = upsample(pick(raw, index), size)
             rv = upsample(torch.cat([rv[:, :1], pick(rv[:, 1:], index)], dim=1), size)
             min_pool.append(min_pool_loss(rv[:, 1:] * present))
             # Both views are compared in the transformed view's frame.
             if name == 'full':
-                to_frame = views['transformed'].on_cam
-                cam, rv = to_frame(max_norm(cam)), to_frame(max_norm(rv))
+                to_frame = context.views['transformed'].on_cam
+                cam, rv = to_frame(norm(cam)), to_frame(norm(rv))
             else:
-                cam, rv = max_norm(cam), max_norm(rv)
+                cam, rv = norm(cam), norm(rv)
             cams[name] = cam * present
             refined[name] = rv * F.pad(present, (0, 0, 0, 0, 1, 0), value=1.0)
-        absent = self.num_classes - 1 - count
+        absent = self.num_foreground - count
         er = equivariance_loss(cams['full'], cams['transformed'], absent=absent)
         target = {name: with_background(cam) for name, cam in cams.items()}
         ecr = [
@@ -150,10 +153,12 @@ class SEAMHead(CAMHead):
             'loss_ecr': self.ecr_weight * torch.stack(ecr).sum(),
         }
 
-    def predict(
-        self, features: Features, image_size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """Compute the refined CAM at the input's size, and the tag logits."""
-        raw = self(features)
-        refined = upsample(self.refine(raw, features), image_size)
-        return refined[:, 1:], raw[:, 1:].mean(dim=(2, 3))
+    def predict(self, context: Context) -> tuple[Tensor, Tensor]:
+        """Compute the refined CAM of the foreground, and the tag logits."""
+        raw = self.raw_cam(context)
+        refined = self.refine(raw, context.features['full'])
+        return refined[:, 1:], raw.mean(dim=(2, 3))
+
+    def to_input(self, cam: Tensor, input_size: tuple[int, int]) -> Tensor:
+        """Resize maps to the network's input with aligned corners, (n, H, W)."""
+        return upsample(cam[None], input_size)[0]

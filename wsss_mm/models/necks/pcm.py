@@ -2,14 +2,16 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from wsss_mm.models.structures import Features
 from wsss_mm.registry import MODELS
+
+from .base_image_neck import BaseImageNeck
 
 
 @MODELS.register_module()
-class PCMNeck(BaseModule):
+class PCMNeck(BaseImageNeck):
     """Append a pixel embedding of the image and two feature maps.
 
     The neck embeds, the head propagates: :class:`SEAMHead` compares these
@@ -29,8 +31,6 @@ class PCMNeck(BaseModule):
         As in the released code the features are detached: the module learns how
         pixels resemble each other and never moves the backbone.
     """
-
-    takes_image = True
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class PCMNeck(BaseModule):
         nn.init.kaiming_normal_(self.f8_4.weight)
         nn.init.xavier_uniform_(self.f9.weight, gain=4)
 
-    def forward(self, features: tuple[Tensor, ...], image: Tensor) -> tuple:
+    def forward(self, features: Features, image: Tensor) -> Features:
         """Embed the pixels of a batch.
 
         Args:

@@ -5,6 +5,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
+from wsss_mm.models.decode_heads.base_affinity_head import BaseAffinityHead
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
@@ -39,6 +40,11 @@ class AffinityNet(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.decode_head = MODELS.build(decode_head)
+        if not isinstance(self.decode_head, BaseAffinityHead):
+            raise InputError(
+                f'decode_head is a {type(self.decode_head).__name__}; AffinityNet '
+                'needs an affinity head (BaseAffinityHead), such as AffinityHead'
+            )
 
     @property
     def offsets(self) -> tuple[tuple[int, int], ...]:
@@ -80,7 +86,7 @@ class AffinityNet(BaseModel):
         height, width = inputs.shape[-2:]
         padded = F.pad(inputs, (0, -width % self.stride, 0, -height % self.stride))
         views = [self.extract_feat(padded)]
-        if self.decode_head.takes_mirror:
+        if self.decode_head.sees_mirror:
             views.append(self.extract_feat(padded.flip(-1)))
         for name, maps in self.decode_head.predict(views).items():
             for sample, one in zip(data_samples, maps):

@@ -1,44 +1,24 @@
-"""The segmentor of every CAM method, and its multi-scale form."""
+"""The segmentor of every CAM method."""
 
 import torch
-import torch.nn.functional as F
-from mmengine.model import BaseTTAModel
-from mmengine.structures import BaseDataElement, PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor
 
-from wsss_mm.functional import (
-    cam_to_mask,
-    max_views,
-    normalize_max,
-    normalize_min_max,
-    sum_views,
+from wsss_mm.models.decode_heads.base_cam_head import (
+    BaseCAMHead,
+    stack_image_labels,
 )
-from wsss_mm.models.data_preprocessors import View
-from wsss_mm.models.data_preprocessors.views import identity
-from wsss_mm.models.decode_heads.cam_head import check_tag_count, stack_image_labels
+from wsss_mm.models.necks.base_image_neck import BaseImageNeck
+from wsss_mm.models.structures import BackboneOutput, Context, Features, View, identity
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
-NORMALIZATIONS = {'min_max': normalize_min_max, 'max': normalize_max}
-
-
-def to_original(cam: Tensor, metainfo: dict) -> Tensor:
-    """Bring one predicted CAM back to its image file's frame.
-
-    Args:
-        cam: CAM of a network input, shape (C, h, w).
-        metainfo: The sample's ``ori_shape`` and, if mirrored, ``flip``.
-
-    Returns:
-        The CAM at the image's own size, un-mirrored, shape (C, H, W).
-    """
-    full = F.interpolate(
-        cam[None], metainfo['ori_shape'][:2], mode='bilinear', align_corners=False
-    )[0]
-    if not metainfo.get('flip', False):
-        return full
-    return full.flip(-1 if metainfo['flip_direction'] == 'horizontal' else -2)
+from .cam_prediction import (
+    ViewCAM,
+    present_classes,
+    to_file,
+    write_predictions,
+)
 
 
 @MODELS.register_module()
@@ -47,154 +27,185 @@ class CAMEncoderDecoder(EncoderDecoder):
 
     Training takes the views of a data wrapper, or plain images as the single
     view ``'full'``. Predicted samples carry ``seg_logits`` (raw CAM of the tags'
-    classes), ``cam`` (normalised), ``pred_sem_seg`` and ``tag_scores``.
-    ``test_cfg`` holds ``normalization`` ('min_max' as SEAM, or 'max' as
+    classes) and ``cam`` (normalised), both :class:`PresentMaps`, ``pred_sem_seg`` and
+    ``tag_scores``. ``test_cfg`` holds ``normalization`` ('min_max' as SEAM, or 'max' as
     AffinityNet) and ``background_threshold``.
+
+    Attributes:
+        dataset_meta: The dataset's metainfo, of which heads that read words get
+            ``classes``. MMSegmentation's ``init_model`` and inferencer take it from the
+            checkpoint, :class:`DatasetMetaHook` from the dataset of a runner.
+
+    Args:
+        backbone: Config of the backbone; it gives a tuple of maps, or a
+            :class:`BackboneOutput`.
+        decode_head: Config of a :class:`BaseCAMHead`.
+        neck: Config of a stock neck, or of a :class:`BaseImageNeck`.
+        auxiliary_head: Refused: a CAM network has one head.
+        train_cfg: Unused, as in MMSegmentation.
+        test_cfg: See above; ``mode`` may only be 'whole'.
+        data_preprocessor: Config of the data preprocessor.
+        pretrained: Must be None, as MMSegmentation's ``init_model`` sets it; weights
+            to start from go into the backbone's ``init_cfg``.
+        init_cfg: MMEngine weight initialisation.
+
+    Raises:
+        InputError: If there is an auxiliary head, inference by sliding windows is
+            asked for, or the head is no CAM head.
 
     Note:
         mmseg's own ``EncoderDecoder`` takes the argmax over foreground channels
         alone and cannot see the tags, so plain CAM uses this segmentor too.
     """
 
-    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Compute the features, with the neck's embedding where there is one."""
-        features = tuple(self.backbone(inputs))
+    dataset_meta: dict | None = None
+
+    def __init__(  # noqa: PLR0913  # MMSegmentation sets all of them
+        self,
+        backbone: dict,
+        decode_head: dict,
+        neck: dict | None = None,
+        auxiliary_head: dict | list[dict] | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+        pretrained: None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        if auxiliary_head is not None:
+            raise InputError(
+                'auxiliary_head: a CAM network has one head; add losses by a head '
+                'around it, such as AddedPuzzleHead'
+            )
+        if pretrained is not None:
+            raise InputError(
+                f'pretrained={pretrained!r}: give backbone.init_cfg='
+                "dict(type='Pretrained', checkpoint=...) instead"
+            )
+        mode = (test_cfg or {}).get('mode', 'whole')
+        if mode != 'whole':
+            raise InputError(
+                f'test_cfg.mode is {mode!r}: a CAM is normalised over the whole image; '
+                "leave it out, or 'whole'"
+            )
+        super().__init__(
+            backbone=backbone,
+            decode_head=decode_head,
+            neck=neck,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        if not isinstance(self.decode_head, BaseCAMHead):
+            raise InputError(
+                f'decode_head is a {type(self.decode_head).__name__}; '
+                'CAMEncoderDecoder needs a CAM head (BaseCAMHead), such as CAMHead'
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the K classes, background first; empty where nobody gave them."""
+        given = self.decode_head.class_names
+        return tuple(given or (self.dataset_meta or {}).get('classes') or ())
+
+    def encode(self, inputs: Tensor) -> BackboneOutput:
+        """Compute features and attention, with the neck's maps where there is one."""
+        output = self.backbone(inputs)
+        if not isinstance(output, BackboneOutput):
+            output = BackboneOutput(tuple(output))
         if not self.with_neck:
-            return features
-        if getattr(self.neck, 'takes_image', False):
-            return self.neck(features, inputs)
-        return tuple(self.neck(features))
+            return output
+        if isinstance(self.neck, BaseImageNeck):
+            maps = self.neck(output.maps, inputs)
+        else:
+            maps = self.neck(output.maps)
+        return BackboneOutput(tuple(maps), output.attention)
+
+    def extract_feat(self, inputs: Tensor) -> Features:
+        """Compute the features, with the neck's maps where there is one."""
+        return self.encode(inputs).maps
+
+    def look(
+        self,
+        views: dict[str, View],
+        *,
+        image_labels: Tensor | None,
+        image_sizes: tuple[tuple[int, int], ...] = (),
+    ) -> Context:
+        """Run the network on every view; gather what the head may look at."""
+        outputs = {name: self.encode(view.image) for name, view in views.items()}
+        attention = {name: output.attention for name, output in outputs.items()}
+        return Context(
+            features={name: output.maps for name, output in outputs.items()},
+            views=views,
+            image_labels=image_labels,
+            class_names=self.class_names,
+            attention=attention if any(attention.values()) else None,
+            image_sizes=image_sizes,
+        )
 
     def loss(self, inputs: dict[str, View] | Tensor, data_samples: list) -> dict:
         """Compute the head's losses over all views of a batch."""
         if isinstance(inputs, Tensor):
             inputs = {'full': View(inputs, identity)}
-        features = {n: self.extract_feat(view.image) for n, view in inputs.items()}
-        return self.decode_head.loss(features, inputs, data_samples)
+        head = self.decode_head
+        labels = stack_image_labels(data_samples, head.num_foreground)
+        return head.loss(self.look(inputs, image_labels=labels))
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict the CAM, mask and tag scores of every image of a batch.
 
         Raises:
-            ValueError: If there are no samples, or their tags do not fit the head.
+            InputError: If there are no samples, or their tags do not fit the head.
         """
         if data_samples is None:
             raise InputError(
                 'CAM prediction needs data_samples: the size of the image file and, '
                 'for masks, its tags'
             )
-        cams, logits = self.predict_cams(inputs, data_samples)
-        for sample, cam, scores in zip(data_samples, cams, logits.sigmoid()):
-            raw = to_original(cam, sample.metainfo)
-            if 'image_labels' in sample:
-                check_tag_count(sample, len(raw))
-                raw = raw * sample.image_labels[:, None, None]
-            self.decide(sample, raw, scores)
+        head = self.decode_head
+        views = self.predict_views(inputs, data_samples)
+        raws = [view.unflip(to_file(head, view, view.cam)) for view in views]
+        self.write(data_samples, raws, views, [view.logits.sigmoid() for view in views])
         return data_samples
 
-    def predict_cams(self, inputs: Tensor, data_samples: list) -> tuple[Tensor, Tensor]:
-        """Run the network and its head; a head that ``takes_tags`` sees the tags."""
-        features, size = self.extract_feat(inputs), tuple(inputs.shape[-2:])
-        if not getattr(self.decode_head, 'takes_tags', False):
-            return self.decode_head.predict(features, size)
+    def predict_views(self, inputs: Tensor, data_samples: list) -> list[ViewCAM]:
+        """Run the network and its head; keep the present classes, in cells.
+
+        Raises:
+            InputError: If the samples' tags do not fit the head.
+        """
+        head = self.decode_head
         labels = None
         if any('image_labels' in sample for sample in data_samples):
-            foreground = self.decode_head.num_classes - 1
-            labels = stack_image_labels(data_samples, foreground)
-        return self.decode_head.predict(features, size, labels)
-
-    def decide(self, sample: BaseDataElement, raw: Tensor, tag_scores: Tensor) -> None:
-        """Write a CAM, its normalised form and its mask into a sample.
-
-        Args:
-            sample: The ``SegDataSample`` to fill.
-            raw: Raw CAM, absent classes zero, shape (C, H, W).
-            tag_scores: Probability of each tag, shape (C,).
-        """
-        name = self.test_cfg['normalization']
-        if name not in NORMALIZATIONS:
-            raise InputError(
-                f"test_cfg.normalization is '{name}', expected one of "
-                f'{sorted(NORMALIZATIONS)}'
+            labels = stack_image_labels(data_samples, head.num_foreground)
+        sizes = tuple(tuple(s.metainfo['ori_shape'][:2]) for s in data_samples)
+        with torch.set_grad_enabled(head.needs_gradients or torch.is_grad_enabled()):
+            context = self.look(
+                {'full': View(inputs, identity)}, image_labels=labels, image_sizes=sizes
             )
-        present = raw.new_ones(len(raw))
-        if 'image_labels' in sample:
-            present = sample.image_labels
-        classes = present.nonzero().flatten()
-        cam = torch.zeros_like(raw)
-        if len(classes):
-            cam[classes] = NORMALIZATIONS[name](raw[classes])
-        mask = cam_to_mask(
-            cam[classes].detach().cpu().numpy(),
-            classes.cpu().numpy(),
+            cams, logits = head.predict(context)
+        views = []
+        for sample, cam, scores in zip(data_samples, cams.detach(), logits.detach()):
+            classes = present_classes(sample, head.num_foreground).to(cam.device)
+            size = context.input_size()
+            views.append(ViewCAM(cam[classes], classes, scores, size, sample.metainfo))
+        return views
+
+    def write(
+        self,
+        data_samples: list,
+        raws: list[Tensor],
+        views: list[ViewCAM],
+        tag_scores: list[Tensor],
+    ) -> None:
+        """Write CAMs, masks and scores into samples, see :func:`write_predictions`."""
+        write_predictions(
+            data_samples,
+            raws,
+            views,
+            tag_scores=tag_scores,
+            normalization=self.test_cfg['normalization'],
             threshold=self.test_cfg['background_threshold'],
         )
-        sample.set_data(
-            dict(
-                seg_logits=PixelData(data=raw),
-                cam=PixelData(data=cam),
-                pred_sem_seg=PixelData(
-                    data=torch.from_numpy(mask)[None].long().to(raw.device)
-                ),
-                tag_scores=tag_scores,
-            )
-        )
-
-
-@MODELS.register_module()
-class CAMTTAModel(BaseTTAModel):
-    """Sum raw CAMs over scales and mirrors, then normalise once.
-
-    An image and its mirror share a forward pass.
-
-    Reference:
-        The multi-scale inference of SEAM and AffinityNet (released code).
-    """
-
-    fuse = staticmethod(sum_views)
-
-    def test_step(self, data: dict) -> list:
-        """Predict one batch of views made by mmseg's ``TestTimeAug``."""
-        views = [
-            {key: value[i] for key, value in data.items()}
-            for i in range(len(data['data_samples']))
-        ]
-        groups: list[list[dict]] = []
-        for view in views:
-            if groups and same_sizes(groups[-1][0]['inputs'], view['inputs']):
-                groups[-1].append(view)
-            else:
-                groups.append([view])
-        predictions = []
-        for group in groups:
-            batch = {key: [x for view in group for x in view[key]] for key in group[0]}
-            samples = self.module.test_step(batch)
-            size = len(samples) // len(group)
-            predictions += [samples[i : i + size] for i in range(0, len(samples), size)]
-        return self.merge_preds(list(zip(*predictions)))
-
-    def merge_preds(self, data_samples_list: list) -> list:
-        """Fuse the views of each image into one prediction."""
-        merged = []
-        for views in data_samples_list:
-            raw = self.fuse([view.seg_logits.data for view in views])
-            scores = torch.stack([view.tag_scores for view in views]).mean(dim=0)
-            self.module.decide(views[0], raw, scores)
-            merged.append(views[0])
-        return merged
-
-
-@MODELS.register_module()
-class MaxCAMTTAModel(CAMTTAModel):
-    """Take the maximum of CAMs over scales and mirrors, for maps in [0, 1].
-
-    Reference:
-        The fusion of an image with its mirror in SeeNet's released notebook.
-    """
-
-    fuse = staticmethod(max_views)
-
-
-def same_sizes(first: list[Tensor], second: list[Tensor]) -> bool:
-    """Tell whether two lists hold images of the same sizes."""
-    return [image.shape for image in first] == [image.shape for image in second]

@@ -1,4 +1,4 @@
-"""What the demo tells: figures as JSON, and a report with pictures."""
+"""What the demo shows: figures as JSON, and a report with pictures."""
 
 import csv
 import json
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from demo_stages import BASELINE, METHODS, SUPERVISED, Demo, network_of
 from PIL import Image
 
 from wsss_mm import __version__
@@ -17,6 +16,13 @@ from wsss_mm.datasets.synth_voc import METAINFO
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.visualization import draw_cam, draw_mask, write_report
+from wsss_mm.workflow.demo_stages import (
+    BASELINE,
+    METHODS,
+    SUPERVISED,
+    Demo,
+    network_of,
+)
 
 REFINED = ('crf', 'random_walk', 'pseudo_mask', 'segmentation')
 WORDS = {
@@ -137,13 +143,14 @@ def samples(demo: Demo) -> list[dict]:
 
 def pictures(demo: Demo, name: str) -> dict[str, np.ndarray]:
     """Draw one image: its CAMs and masks, by caption."""
+    palette: Any = METAINFO['palette']
     image = np.asarray(Image.open(demo.data / 'JPEGImages' / f'{name}.jpg'))
 
     def cam(folder: Path) -> np.ndarray:
         return draw_cam(image, load_cam(folder / 'cams' / f'{name}.npz')[1])
 
     def mask(folder: Path) -> np.ndarray:
-        return draw_mask(image, load_mask(folder / f'{name}.png'), METAINFO['palette'])
+        return draw_mask(image, load_mask(folder / f'{name}.png'), palette)
 
     found = {
         'image': image,

@@ -1,0 +1,61 @@
+"""The images that a verb goes through: those of the training list, with their tags."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
+
+from wsss_mm.registry import DATASETS
+from wsss_mm.workflow.launch import renamed, with_tta
+
+
+def register_components(cfg: Config) -> None:
+    """Import what a config needs and make its registries the current ones."""
+    import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.default_scope)
+
+
+def for_pseudo_labels(
+    cfg: Config,
+    *,
+    split: str | Path | None = None,
+    threshold: float | None = None,
+    single_scale: bool = False,
+) -> Config:
+    """Turn a training config into one whose test loop sees images and tags only.
+
+    Args:
+        cfg: Config of a CAM network; stays as it is.
+        split: List file of images; the training data's list if None.
+        threshold: Background threshold in [0, 1); the config's if None.
+        single_scale: Whether to predict one scale without its mirror.
+
+    Returns:
+        The changed copy, its file `renamed`. No mask is read through it.
+    """
+    cfg = renamed(cfg if single_scale else with_tta(cfg), 'cams')
+    data = cfg.test_dataloader.dataset
+    # Without a list the images are those of the tag file.
+    data.ann_file = str(split or cfg.train_dataloader.dataset.get('ann_file', ''))
+    data.data_prefix.seg_map_path = None
+    if threshold is not None:
+        network = cfg.model if single_scale else cfg.model.module
+        network.test_cfg.background_threshold = threshold
+    cfg.test_evaluator = dict(type='Evaluator', metrics=[])
+    # Where no bar is shown, the log gives the time left.
+    cfg.default_hooks.logger.interval = 1000 if sys.stdout.isatty() else 50
+    return cfg
+
+
+def build_dataset(cfg: Config) -> Any:
+    """Build the dataset that the test loop of a config goes through."""
+    register_components(cfg)
+    return DATASETS.build(cfg.test_dataloader.dataset)
+
+
+def names_of(dataset: Any) -> list[str]:
+    """List the images of a dataset."""
+    return [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]

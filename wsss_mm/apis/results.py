@@ -1,0 +1,100 @@
+"""What the inferencers say of one image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from wsss_mm.io.cam_file import save_cam
+from wsss_mm.io.image_file import save_picture
+from wsss_mm.io.mask_file import save_mask
+from wsss_mm.visualization import draw_cam, draw_mask, draw_tags, side_by_side
+
+Maps = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationResult:
+    """What a segmenter says of one image.
+
+    Attributes:
+        name: Of the image: its path below the folder that was given, without extension,
+            the name of its file, or a number for an array.
+        image: RGB values, uint8 (H, W, 3).
+        mask: Class indices, 0 for the background, uint8 (H, W).
+        class_names: Names of the K classes, background first.
+        palette: RGB colour of each class, values in 0..255.
+    """
+
+    name: str
+    image: Picture
+    mask: Picture
+    class_names: tuple[str, ...]
+    palette: Sequence[Sequence[int]]
+
+    def picture(self) -> Picture:
+        """Draw image and mask side by side, RGB, uint8 (H, W', 3)."""
+        mask = draw_mask(self.image, self.mask, self.palette)
+        return side_by_side([self.image, mask])
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``masks/<name>.png`` and ``pictures/<name>.png`` into a folder.
+
+        Raises:
+            InputError: If they cannot be written.
+        """
+        folder = Path(folder)
+        save_mask(folder / 'masks' / f'{self.name}.png', self.mask, self.palette)
+        save_picture(folder / 'pictures' / f'{self.name}.png', self.picture())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CAMResult:
+    """What a CAM network says of one image.
+
+    Attributes:
+        name: As in :class:`SegmentationResult`.
+        image: RGB values, uint8 (H, W, 3).
+        classes: Names of the classes that have a CAM, in the dataset's order.
+        cams: Their normalised CAMs, float32 (n, H, W), below 1.
+        mask: Class indices, 0 for the background, uint8 (H, W).
+        tag_scores: Probability of each foreground class, in [0, 1].
+        class_names: Names of the K classes, background first.
+        palette: RGB colour of each class, values in 0..255.
+    """
+
+    name: str
+    image: Picture
+    classes: tuple[str, ...]
+    cams: Maps
+    mask: Picture
+    tag_scores: Mapping[str, float]
+    class_names: tuple[str, ...]
+    palette: Sequence[Sequence[int]]
+
+    def picture(self) -> Picture:
+        """Draw the tagged image, its CAMs and its mask side by side, (H, W', 3)."""
+        mask = draw_mask(self.image, self.mask, self.palette)
+        cams = [
+            draw_tags(draw_cam(self.image, cam), [name])
+            for name, cam in zip(self.classes, self.cams)
+        ]
+        return side_by_side([draw_tags(self.image, self.classes), *cams, mask])
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``cams``, ``masks`` and ``pictures`` of the image into a folder.
+
+        The files have the forms of `generate_cams`.
+
+        Raises:
+            InputError: If they cannot be written.
+        """
+        folder = Path(folder)
+        indices = [self.class_names.index(name) - 1 for name in self.classes]
+        cams = folder / 'cams' / f'{self.name}.npz'
+        save_cam(cams, np.array(indices, np.int64), self.cams)
+        save_mask(folder / 'masks' / f'{self.name}.png', self.mask, self.palette)
+        save_picture(folder / 'pictures' / f'{self.name}.png', self.picture())
