@@ -167,3 +167,27 @@ def test_the_class_list():
     ]
     palette = COCOImageLabelDataset.METAINFO['palette']
     assert len({tuple(colour) for colour in palette}) == 81
+
+
+@pytest.mark.parametrize(
+    'names, match',
+    [
+        (['../a.jpg'], r"instances\.json: the image id '\.\./a\.jpg' leads out"),
+        (['/a.jpg'], 'is an absolute path'),
+        (['a.jpg', './a.jpg'], r"two images have the name 'a\.jpg'"),
+        (['a.jpg', 'a.png'], 'differ in the extension only'),
+    ],
+)
+def test_names_that_lead_out_or_meet_are_refused(tmp_path, names, match):
+    content = dict(
+        categories=[dict(id=1, name='cat')],
+        images=[
+            dict(id=i, file_name=name, height=2, width=2)
+            for i, name in enumerate(names)
+        ],
+        annotations=[dict(image_id=i, category_id=1) for i in range(len(names))],
+    )
+    path = tmp_path / 'instances.json'
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=match):
+        read_instances(path, FOREGROUND)

@@ -158,3 +158,35 @@ def test_a_folder_that_may_not_be_written_to(runner, samples, tmp_path, monkeypa
     monkeypatch.setattr('os.access', lambda path, mode: False)
     with pytest.raises(ValueError, match=r'out: cannot be written to; choose'):
         write(runner, samples, tmp_path / 'out')
+
+
+def test_no_file_of_somebody_else_is_written_over(cam_config, tmp_path, synth):
+    """Neither through links nor where true masks lie in the output folder."""
+    name = (synth / 'ImageSets/Segmentation/train.txt').read_text().split()[0]
+    true = synth / 'SegmentationClass' / f'{name}.png'
+    before = true.read_bytes()
+
+    def run(out):
+        cam_config.custom_hooks = [
+            dict(type='PseudoLabelHook', out_dir=str(out), save_cams=False)
+        ]
+        cam_config.experiment_name = out.name
+        Runner.from_cfg(cam_config).test()
+
+    (tmp_path / 'linked').mkdir()
+    (tmp_path / 'linked/masks').symlink_to(true.parent)
+    with pytest.raises(ValueError, match='masks is a link that leads out'):
+        run(tmp_path / 'linked')
+    (tmp_path / 'copied/masks').mkdir(parents=True)
+    (tmp_path / 'copied/masks' / true.name).write_bytes(before)
+    with pytest.raises(ValueError, match='was not made by these tools'):
+        run(tmp_path / 'copied')
+    assert true.read_bytes() == before
+    assert (tmp_path / 'copied/masks' / true.name).read_bytes() == before
+
+
+def test_the_folders_that_a_dataset_reads_are_known():
+    inner = SimpleNamespace(data_prefix=dict(img_path='images', seg_map_path=None))
+    other = SimpleNamespace(data_prefix=dict(img_path='others'))
+    joined = SimpleNamespace(datasets=[inner, SimpleNamespace(dataset=other)])
+    assert pseudo_label_hook.input_folders(joined) == ['images', 'others']

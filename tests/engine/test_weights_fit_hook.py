@@ -50,6 +50,14 @@ class TestPretrained:
         found = runner.model.backbone.state_dict()
         assert digest_of(found) == digest_of(backbone_of(weights))
 
+    def test_a_test_does_not_look_for_them(self, cfg, tmp_path):
+        """A finished network is evaluated where its first weights are gone."""
+        pretrained(cfg, tmp_path / 'gone.pth', prefix='backbone.')
+        for part in ('dataloader', 'cfg'):
+            cfg[f'train_{part}'] = None
+        cfg.optim_wrapper, cfg.param_scheduler = None, None
+        assert 'mIoU' in Runner.from_cfg(cfg).test()
+
     @pytest.mark.parametrize('prefix', ['backbone.', 'module.encoder.'])
     def test_another_prefix_is_named(self, cfg, weights, tmp_path, prefix):
         torch.save(dict(state_dict=backbone_of(weights, prefix)), tmp_path / 'w.pth')

@@ -1,7 +1,10 @@
 """Bad data ends in a message that names the file and the mend."""
 
 import io
+import json
+import re
 import struct
+import unicodedata
 import zlib
 
 import numpy as np
@@ -18,6 +21,7 @@ from wsss_mm.datasets import (
     LoadEvaluationMask,
     LoadTrainingMask,
 )
+from wsss_mm.datasets.health import check_dataset
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 
@@ -54,6 +58,10 @@ def build(folder, **settings):
         pipeline=PIPELINE,
     )
     return ImageLabelDataset(**{**base, **settings})
+
+
+def examine(folder, **settings):
+    return check_dataset(build(folder, lazy_init=True, **settings))
 
 
 def load_a(folder):
@@ -287,3 +295,60 @@ def test_the_tensors_of_a_good_item(folder):
     assert torch.from_numpy(item['img']).dtype == torch.uint8
     assert (item['gt_seg_map'] == 1).all()
     assert item['image_labels'].tolist() == [0, 1]
+
+
+BAD_IDS = ['/a', '../images/a', 'x/../a', 'sub\\a', 'C:/a', 'a\x0cb', 'a\x85', '..']
+
+
+@pytest.mark.parametrize('image_id', BAD_IDS)
+@pytest.mark.parametrize('file', ['list.txt', 'tags.csv', 'tags.json'])
+def test_an_id_that_leads_out_is_refused_wherever_it_stands(folder, file, image_id):
+    entries = {'a': ['cat'], 'b': [], image_id: ['dog']}
+    text = {
+        'list.txt': f'a\nb\n{image_id}\n',
+        'tags.csv': f'image_id,labels\na,cat\nb,\n{image_id},dog\n',
+        'tags.json': json.dumps(entries),
+    }[file]
+    (folder / file).write_text(text, encoding='utf-8')
+    line = {'list.txt': ':3', 'tags.csv': ':4', 'tags.json': ''}[file]
+    match = rf'{file}{line}: the image id {re.escape(repr(image_id))} .*; write the'
+    settings = {} if file == 'list.txt' else dict(tags=file)
+    with pytest.raises(ValueError, match=match):
+        build(folder, **settings)
+    problems = examine(folder, **settings).problems
+    assert re.search(match, problems['list' if file == 'list.txt' else 'tags'][0])
+
+
+@pytest.mark.parametrize('again', ['./a', './/a', 'caf\u00e9'])
+def test_two_spellings_of_one_image_are_refused(folder, again):
+    first = 'a' if again.startswith('.') else unicodedata.normalize('NFD', again)
+    (folder / 'list.txt').write_text(f'{first}\n{again}\n', encoding='utf-8')
+    with pytest.raises(ValueError, match=r'list\.txt:2: image .* is already on line 1'):
+        build(folder)
+    (folder / 'list.txt').write_text('a\n')
+    text = f'image_id,labels\n{first},cat\n{again},dog\n'
+    (folder / 'tags.csv').write_text(text, encoding='utf-8')
+    with pytest.raises(ValueError, match=r'tags\.csv:3: image .* occurs twice'):
+        build(folder)
+
+
+@pytest.mark.parametrize('listed', ['NFC', 'NFD'])
+@pytest.mark.parametrize('stored', ['NFC', 'NFD'])
+def test_either_unicode_form_finds_the_image(folder, listed, stored):
+    name, file = (unicodedata.normalize(form, 'caf\u00e9') for form in (listed, stored))
+    for kind, end in (('images', 'jpg'), ('masks', 'png')):
+        (folder / kind / f'a.{end}').rename(folder / kind / f'{file}.{end}')
+    (folder / 'list.txt').write_text(f'{name}\n', encoding='utf-8')
+    text = f'image_id,labels\n{name},cat\n'
+    (folder / 'tags.csv').write_text(text, encoding='utf-8')
+    info = build(folder).get_data_info(0)
+    assert info['img_id'] == 'caf\u00e9'
+    assert info['img_path'].endswith(f'{file}.jpg')
+    assert info['seg_map_path'].endswith(f'{file}.png')
+    assert examine(folder).problems.get('images') is None
+
+
+@pytest.mark.parametrize('suffix', ['.Jpg', '.jPEG', '.PNG'])
+def test_extensions_may_have_either_case(folder, suffix):
+    (folder / 'images/a.jpg').rename(folder / f'images/a{suffix}')
+    assert build(folder).get_data_info(0)['img_path'].endswith(f'a{suffix}')

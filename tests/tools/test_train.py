@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from wsss_mm.apis import train
+# The verb has the name of its module.
+train = importlib.import_module('wsss_mm.apis.train')
 
 
 @pytest.mark.parametrize('gpu', [False, True])

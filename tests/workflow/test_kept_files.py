@@ -61,10 +61,11 @@ class TestClaim:
         with pytest.raises(ValueError, match=r'margin: 0\.1, now None'):
             claim(folder, SETTINGS, overwrite=False)
 
-    def test_files_of_other_programs_are_kept_and_said_to_be(self, folder, capsys):
+    def test_files_of_other_programs_are_kept_and_said_to_be(self, folder, caplog):
+        caplog.set_level('INFO', logger='wsss_mm')
         fill(folder)
         claim(folder, SETTINGS, overwrite=False)
-        assert 'kept as it is; no masks_rw.settings.json' in capsys.readouterr().out
+        assert 'kept as it is; no masks_rw.settings.json' in caplog.text
         assert settings_of(folder) is None
 
     def test_a_long_list_of_differences_is_cut(self, folder):
@@ -79,12 +80,13 @@ class TestClaim:
             claim(folder, SETTINGS, overwrite=False)
 
 
-def test_an_image_remains_until_it_is_in_every_folder(tmp_path, capsys):
+def test_an_image_remains_until_it_is_in_every_folder(tmp_path, caplog):
+    caplog.set_level('INFO', logger='wsss_mm')
     for name in ('a.png', 'b.png', 'a.npz', 'c.npz', 'c.txt'):
         (tmp_path / name).touch()
     names, both = ['a', 'b', 'c', 'd'], [(tmp_path, '.png'), (tmp_path, '.npz')]
     assert remaining(names, *both, overwrite=False) == [1, 2, 3]
-    assert ': 1 of 4 images are done' in capsys.readouterr().out
+    assert ': 1 of 4 images are done' in caplog.text
     assert remaining(names, both[0], overwrite=False) == [2, 3]
     assert remaining(names, *both, overwrite=True) == [0, 1, 2, 3]
 

@@ -10,6 +10,7 @@ from wsss_mm.evaluation import THRESHOLDS
 from wsss_mm.functional import cam_to_mask, choose_threshold, threshold_separation
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.refinement import SeedFiles
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.parallel import map_ordered
@@ -61,7 +62,9 @@ def write_masks(
         threshold: Of the background.
         palette: RGB colours of the classes.
     """
+    output = OutputFolder(folder.parent)
     for name, files in jobs:
         classes, maps = load_cam(files.cam, num_classes=files.num_classes)
         mask = cam_to_mask(maps, classes, threshold=threshold)
-        save_mask(folder / f'{name}.png', mask, palette)
+        path = output.path_of(name, '.png', folder=folder.name)
+        save_mask(path, mask, palette)

@@ -1,21 +1,14 @@
 """The images that a verb goes through: those of the training list, with their tags."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.utils import import_modules_from_strings
 
 from wsss_mm.registry import DATASETS
-from wsss_mm.workflow.launch import renamed, with_tta
-
-
-def register_components(cfg: Config) -> None:
-    """Import what a config needs and make its registries the current ones."""
-    import_modules_from_strings(**cfg.custom_imports)
-    init_default_scope(cfg.default_scope)
+from wsss_mm.workflow.launch import register_components, renamed, with_tta
 
 
 def for_pseudo_labels(
@@ -54,6 +47,24 @@ def build_dataset(cfg: Config) -> Any:
     """Build the dataset that the test loop of a config goes through."""
     register_components(cfg)
     return DATASETS.build(cfg.test_dataloader.dataset)
+
+
+def input_folders(cfg: Any) -> list[str]:
+    """List the folders that the datasets of a config read, masks included.
+
+    Args:
+        cfg: Config, or a part of it.
+    """
+    if isinstance(cfg, (list, tuple)):
+        return [folder for part in cfg for folder in input_folders(part)]
+    if not isinstance(cfg, dict):
+        return []
+    root = cfg.get('data_root') or ''
+    own = dict(cfg.get('data_prefix') or {}).values()
+    return [
+        *(os.path.join(root, folder) for folder in own if isinstance(folder, str)),
+        *(folder for part in cfg.values() for folder in input_folders(part)),
+    ]
 
 
 def names_of(dataset: Any) -> list[str]:

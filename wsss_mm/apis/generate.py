@@ -13,11 +13,12 @@ from wsss_mm.apis.background_threshold import AUTO, choose_from_files, write_mas
 from wsss_mm.apis.dataset import (
     build_dataset,
     for_pseudo_labels,
+    input_folders,
     names_of,
-    register_components,
 )
 from wsss_mm.apis.refine import seed_jobs
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
@@ -27,7 +28,7 @@ from wsss_mm.workflow.kept_files import (
     remaining,
     settings_of,
 )
-from wsss_mm.workflow.launch import load_config, prepare_launcher
+from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.processes import share, workers_here
 from wsss_mm.workflow.resume import start_from_nothing
 from wsss_mm.workflow.weights import load_weights
@@ -160,6 +161,9 @@ def unfinished(
     overwrite: bool,
 ) -> list[int]:
     """List the images without CAMs or mask; refuse those of other settings."""
+    output = OutputFolder(out, inputs=input_folders(cfg))
+    output.check(MASK_FOLDER)
+    output.check(CAM_FOLDER)
     settings, wanted = network_settings(cfg, checkpoint), []
     if masks:
         wanted.append((out / MASK_FOLDER, '.png'))
@@ -187,6 +191,7 @@ def predict(
         save_cams=cams,
         save_masks=masks,
         progress=True,
+        inputs=input_folders(cfg),
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     runner = Runner.from_cfg(cfg)

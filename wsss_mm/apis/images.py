@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from wsss_mm.datasets.image_files import IMAGE_SUFFIXES
 from wsss_mm.io.image_file import read_rgb
+from wsss_mm.io.image_id import compose
 from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.utils.errors import InputError
 
@@ -68,13 +69,14 @@ def list_images(images: ImageInputs) -> list[NamedImage]:
         raise InputError('no image was given; name a file or a folder')
     seen: dict[str, NamedImage] = {}
     for one in found:
-        if one.name in seen:
+        name = compose(one.name)
+        if name in seen:
             raise InputError(
-                f'{seen[one.name].path or one.name} and {one.path or one.name} have '
+                f'{seen[name].path or one.name} and {one.path or one.name} have '
                 'one name, so their results would overwrite each other; give the '
                 'folder that holds both, or predict them one after the other'
             )
-        seen[one.name] = one
+        seen[name] = one
     return found
 
 

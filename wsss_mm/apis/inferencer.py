@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 
-from wsss_mm.apis.dataset import register_components
 from wsss_mm.apis.generate import needs_training
 from wsss_mm.apis.images import ImageInputs, NamedImage, list_images, run_pipeline
 from wsss_mm.apis.refine import chain_steps, needs_affinity
@@ -23,7 +22,7 @@ from wsss_mm.refinement import Seed, build_chain, seed_mask
 from wsss_mm.refinement import refine as refine_seed
 from wsss_mm.registry import DATASETS, MODELS
 from wsss_mm.utils.errors import InputError
-from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.launch import load_config, register_components
 from wsss_mm.workflow.weights import load_weights
 
 Tags = Sequence[str] | Mapping[str, Sequence[str]]

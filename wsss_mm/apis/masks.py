@@ -13,19 +13,15 @@ from wsss_mm.apis.dataset import (
     build_dataset,
     for_pseudo_labels,
     names_of,
-    register_components,
 )
 from wsss_mm.apis.generate import WAIT_SECONDS
 from wsss_mm.apis.refine import (
-    SEED_FOLDER,
     AffinityNetwork,
     chain_steps,
-    mask_folder,
     needs_affinity,
     save_all,
     save_refined,
     save_seed_scores,
-    score_folder,
     seed_jobs,
     training_scores,
     with_affinity,
@@ -34,8 +30,9 @@ from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.refinement import build_chain, refine_all, run_pool
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder, score_folder
 from wsss_mm.workflow.kept_files import claim, settings_of
-from wsss_mm.workflow.launch import load_config, prepare_launcher
+from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.processes import share_of_remaining, workers_here
 from wsss_mm.workflow.weights import fingerprint
 

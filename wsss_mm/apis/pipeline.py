@@ -9,14 +9,14 @@ from typing import Any
 
 from mmengine.config import Config
 
-from wsss_mm.apis.dataset import register_components
 from wsss_mm.apis.generate import needs_training
-from wsss_mm.apis.refine import SEED_FOLDER, chain_name, mask_folder, needs_affinity
+from wsss_mm.apis.refine import needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
-from wsss_mm.workflow.launch import has_masks, load_config
+from wsss_mm.workflow.folders import SEED_FOLDER, chain_name, mask_folder
+from wsss_mm.workflow.launch import has_masks, load_config, register_components
 from wsss_mm.workflow.lock import locked
 from wsss_mm.workflow.method import (
     affinity_config,

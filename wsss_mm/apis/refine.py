@@ -18,35 +18,21 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar, import_modules_from_strings
 
-from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.io.score_file import save_scores
 from wsss_mm.refinement import AffinityMap, Seed, SeedFiles, seed_mask
 from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.folders import chain_name, mask_folder, score_folder
 from wsss_mm.workflow.weights import load_weights
 
-SEED_FOLDER = 'seed_scores'
 IGNORED = np.uint8(255)
 LINES_EVERY = 50
 Job = tuple[str, Callable[[], Seed]]
-
-
-def chain_name(name: str) -> str:
-    """Write a chain as config keys and folders do: ``rw+crf`` is ``rw_crf``."""
-    return name.replace('+', '_')
-
-
-def mask_folder(chain: str) -> str:
-    """Name the folder of the masks that a chain makes."""
-    return MASK_FOLDER if chain == 'none' else f'{MASK_FOLDER}_{chain_name(chain)}'
-
-
-def score_folder(chain: str) -> str:
-    """Name the folder of the refined scores that a chain makes."""
-    return f'{CAM_FOLDER}_{chain_name(chain)}'
 
 
 def chain_steps(cfg: Config, chain: str) -> list[dict[str, Any]]:
@@ -210,16 +196,18 @@ def save_refined(
     keep_scores: bool,
 ) -> None:
     """Write the mask of an image and, if wanted, the scores of its classes."""
+    output = OutputFolder(out)
     if keep_scores:
-        scores = out / score_folder(chain) / f'{name}.npz'
+        scores = output.path_of(name, '.npz', folder=score_folder(chain))
         save_cam(scores, seed.classes, seed.scores[1:])
-    path = out / mask_folder(chain) / f'{name}.png'
+    path = output.path_of(name, '.png', folder=mask_folder(chain))
     save_mask(path, confident_mask(seed, margin), palette)
 
 
 def save_seed_scores(name: str, scores: tuple[Any, ...], *, folder: Path) -> None:
     """Write what the affinity network learns from one image."""
-    save_scores(folder / f'{name}.npz', *scores)
+    path = OutputFolder(folder.parent).path_of(name, '.npz', folder=folder.name)
+    save_scores(path, *scores)
 
 
 def training_scores(cfg: Config) -> Callable[..., Any]:

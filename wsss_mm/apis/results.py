@@ -10,6 +10,7 @@ import numpy.typing as npt
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.image_file import save_picture
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.visualization import draw_cam, draw_mask, draw_tags, side_by_side
 
 Maps = npt.NDArray[np.float32]
@@ -46,9 +47,11 @@ class SegmentationResult:
         Raises:
             InputError: If they cannot be written.
         """
-        folder = Path(folder)
-        save_mask(folder / 'masks' / f'{self.name}.png', self.mask, self.palette)
-        save_picture(folder / 'pictures' / f'{self.name}.png', self.picture())
+        output = OutputFolder(folder)
+        path = output.path_of(self.name, '.png', folder='masks')
+        save_mask(path, self.mask, self.palette)
+        picture = output.path_of(self.name, '.png', folder='pictures')
+        save_picture(picture, self.picture())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +95,11 @@ class CAMResult:
         Raises:
             InputError: If they cannot be written.
         """
-        folder = Path(folder)
+        output = OutputFolder(folder)
         indices = [self.class_names.index(name) - 1 for name in self.classes]
-        cams = folder / 'cams' / f'{self.name}.npz'
+        cams = output.path_of(self.name, '.npz', folder='cams')
         save_cam(cams, np.array(indices, np.int64), self.cams)
-        save_mask(folder / 'masks' / f'{self.name}.png', self.mask, self.palette)
-        save_picture(folder / 'pictures' / f'{self.name}.png', self.picture())
+        path = output.path_of(self.name, '.png', folder='masks')
+        save_mask(path, self.mask, self.palette)
+        picture = output.path_of(self.name, '.png', folder='pictures')
+        save_picture(picture, self.picture())

@@ -7,6 +7,7 @@ from typing import Any
 from wsss_mm.functional import saliency_mask
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.io.saliency_file import load_saliency
 from wsss_mm.utils.errors import InputError
 
@@ -53,6 +54,7 @@ def write_saliency_masks(
     for option, value in dict(threshold=threshold, rival=rival, floor=floor).items():
         if not 0 <= value <= 1:
             raise InputError(f'{option} is {value}; give a number in [0, 1]')
+    output = OutputFolder(out, inputs=[cams, saliency])
     for name in names:
         classes, maps = load_cam(
             cams / f'{name}.npz', num_classes=len(metainfo['classes']) - 1
@@ -67,4 +69,4 @@ def write_saliency_masks(
         mask = saliency_mask(
             maps, classes, grey, threshold=threshold, rival=rival, floor=floor
         )
-        save_mask(out / f'{name}.png', mask, metainfo['palette'])
+        save_mask(output.path_of(name, '.png'), mask, metainfo['palette'])

@@ -17,7 +17,6 @@ from wsss_mm.apis.masks import (
     report_failures,
     write_seed_scores,
 )
-from wsss_mm.apis.refine import SEED_FOLDER
 from wsss_mm.cli.command_line import (
     add_config_options,
     add_launcher,
@@ -27,6 +26,7 @@ from wsss_mm.cli.command_line import (
 )
 from wsss_mm.cli.refine import add_chain_options
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.folders import SEED_FOLDER
 from wsss_mm.workflow.kept_files import settings_of
 
 DESCRIPTION = 'write CAM files and pseudo masks of a dataset'

@@ -5,6 +5,7 @@ Reference:
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_mm.datasets import synth_voc
-from wsss_mm.datasets.image_label_dataset import BACKGROUND, ImageLabelDataset
+from wsss_mm.datasets.image_label_dataset import (
+    BACKGROUND,
+    ImageLabelDataset,
+    check_stems,
+)
 from wsss_mm.functional.rasterize import decode_rle, fill_polygon
+from wsss_mm.io.image_id import normalise_id
 from wsss_mm.io.mask_file import IGNORE
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
@@ -102,7 +108,7 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
             )
         found = [
             AnnotatedImage(
-                name=str(images[key]['file_name']),
+                name=normalise_id(str(images[key]['file_name']), where=path),
                 size=read_size(path, images[key]),
                 objects=tuple(entries),
                 names=tuple(names[entry['category_id']] for entry in entries),
@@ -114,6 +120,15 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
             f'{path} is no file of instance annotations (it fails at {error}); give '
             'instances_*.json, not captions_*.json or person_keypoints_*.json'
         ) from error
+    # Results of images are kept under their names.
+    check_stems({image.name: image.name for image in found}, source=path)
+    twice = [
+        name for name, count in Counter(i.name for i in found).items() if count > 1
+    ]
+    if twice:
+        raise InputError(
+            f'{path}: two images have the name {twice[0]!r}; get the annotations again'
+        )
     return sorted(found, key=lambda image: image.name)
 
 

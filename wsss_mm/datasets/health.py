@@ -12,10 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wsss_mm.datasets.image_files import ImageFolder, mask_name, read_id_list
-from wsss_mm.datasets.image_label_dataset import ImageLabelDataset, check_classes
+from wsss_mm.datasets.image_files import ImageFolder, file_of_image, read_id_list
+from wsss_mm.datasets.image_label_dataset import (
+    ImageLabelDataset,
+    check_classes,
+    check_stems,
+)
 from wsss_mm.datasets.tags import read_csv, read_json, tags_from_masks, tags_from_xml
 from wsss_mm.io.image_file import read_rgb
+from wsss_mm.io.image_id import normalise_id
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.utils.parallel import map_ordered
 
@@ -99,7 +104,10 @@ def check_tag_table(dataset: ImageLabelDataset, health: Health) -> list[str]:
     rows = health.attempt('tags', lambda: read(path, text)) if text else None
     known = {*dataset.foreground, *dataset._ignored()}
     seen: dict[str, None] = {}
-    for image_id, tags, where in rows or ():
+    for text, tags, where in rows or ():
+        image_id = health.attempt('tags', partial(normalise_id, text, where=where))
+        if image_id is None:
+            continue
         if image_id in seen:
             health.add('tags', [f'{where}: image {image_id!r} occurs twice'])
         seen[image_id] = None
@@ -122,7 +130,7 @@ def check_each_tag(
                 tags_from_xml, folder, [stem], known, ignored=dataset._ignored()
             )
         else:
-            paths = {image_id: os.path.join(folder, mask_name(name))}
+            paths = {image_id: file_of_image(folder, name, '.png')}
             read = partial(tags_from_masks, paths, dataset._mask_classes()[1:])
         health.attempt('tags', read)
     if 'tags' not in health.problems:
@@ -144,6 +152,7 @@ def find_images(
         name = health.attempt('images', find)
         if name is not None:
             names[image_id] = name
+    health.attempt('images', lambda: check_stems(names, source=source))
     health.facts.append(f'{len(names)} of {len(ids)} images of {source} are there')
     return names
 
@@ -196,7 +205,7 @@ def check_pair(
         return 'unreadable', str(error)
     if masks is None:
         return 'ok', ''
-    path = os.path.join(masks, mask_name(name))
+    path = file_of_image(masks, name, '.png')
     if not os.path.isfile(path):
         return 'missing', f'no mask {path}'
     try:

@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Sequence
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
+from wsss_mm.io.image_id import IMAGE_SUFFIXES, compose, normalise_id
 from wsss_mm.utils.errors import InputError
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 # The lists of PSA and SEAM: "/JPEGImages/<id>.jpg /SegmentationClassAug/<id>.png".
 PAIR_LINE = re.compile(r'^/JPEGImages/(?P<id>.+?)\.jpg(\s+/\S+)?$')
 
@@ -16,10 +17,12 @@ def read_id_list(path: str | Path) -> list[str]:
     """Read one image id per line; the pair format of PSA and SEAM is known too.
 
     Raises:
-        ValueError: If the file is missing or empty or an id occurs twice.
+        ValueError: If the file is missing or empty, an id is not one that
+            `normalise_id` accepts, or one occurs twice.
     """
     try:
-        lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+        with Path(path).open(encoding='utf-8-sig', newline='') as file:
+            lines = file.read().split('\n')
     except FileNotFoundError as error:
         raise InputError(f'no list file {path}; write one image id per line') from error
     except (OSError, UnicodeDecodeError) as error:
@@ -28,14 +31,16 @@ def read_id_list(path: str | Path) -> list[str]:
         ) from error
     first_line: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
-        text = line.strip()
+        # Other characters that end a line elsewhere belong to the id.
+        text = line.strip(' \t\r')
         if not text:
             continue
         pair = PAIR_LINE.match(text)
-        image_id = pair['id'] if pair else text
+        where = f'{path}:{number}'
+        image_id = normalise_id(pair['id'] if pair else text, where=where)
         if image_id in first_line:
             raise InputError(
-                f'{path}:{number}: image {image_id!r} is already on line '
+                f'{where}: image {image_id!r} is already on line '
                 f'{first_line[image_id]}; keep one'
             )
         first_line[image_id] = number
@@ -49,7 +54,7 @@ class ImageFolder:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self._listings: dict[str, set[str]] = {}
+        self._listings: dict[str, Listing] = {}
         if not self.root.is_dir():
             raise InputError(
                 f'no image folder {self.root}; correct data_root or '
@@ -59,6 +64,8 @@ class ImageFolder:
     def find(self, image_id: str, *, source: str | Path) -> str:
         """Give the path of an image, relative to the folder.
 
+        Names match in either Unicode form, extensions in either case.
+
         Args:
             image_id: Path below the folder, with or without its extension.
             source: File that names the image, for the message.
@@ -66,11 +73,10 @@ class ImageFolder:
         Raises:
             ValueError: If there is no such image or more than one.
         """
+        image_id = normalise_id(image_id, where=source)
         parent, name = os.path.split(image_id)
-        files = self._files(parent)
-        if name in files and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-            return image_id
-        found = [f'{name}{end}' for end in self._endings() if f'{name}{end}' in files]
+        listing = self._list(parent)
+        found = listing.names.get(name) or listing.stems.get(name) or []
         if not found:
             raise InputError(
                 f'no image {self.root / image_id} ({", ".join(IMAGE_SUFFIXES)}) for '
@@ -81,21 +87,69 @@ class ImageFolder:
                 f'{image_id!r} of {source} may be any of {", ".join(found)} in '
                 f'{self.root / parent}; write the id with its extension'
             )
-        return os.path.join(parent, found[0])
+        return os.path.join(listing.parent, found[0])
 
-    def _files(self, parent: str) -> set[str]:
+    def _list(self, parent: str) -> 'Listing':
         if parent not in self._listings:
-            folder = self.root / parent
-            self._listings[parent] = (
-                set(os.listdir(folder)) if folder.is_dir() else set()
-            )
+            self._listings[parent] = list_folder(self.root, parent)
         return self._listings[parent]
 
-    @staticmethod
-    def _endings() -> Sequence[str]:
-        return [*IMAGE_SUFFIXES, *(end.upper() for end in IMAGE_SUFFIXES)]
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a folder, by their composed names.
+
+    Attributes:
+        parent: The folder below the image folder, as it is stored.
+        names: The files of each name.
+        stems: The files of each name without extension.
+    """
+
+    parent: str
+    names: dict[str, list[str]]
+    stems: dict[str, list[str]]
 
 
-def mask_name(image_name: str) -> str:
-    """Give the mask of an image: the same relative path, ending in `.png`."""
-    return os.path.splitext(image_name)[0] + '.png'
+def list_folder(root: Path, parent: str) -> Listing:
+    """List the images of a sub-folder; none where there is no such folder.
+
+    Raises:
+        ValueError: If the folder cannot be read.
+    """
+    decomposed = unicodedata.normalize('NFD', parent)
+    if not (root / parent).is_dir() and (root / decomposed).is_dir():
+        parent = decomposed
+    listing = Listing(parent, {}, {})
+    try:
+        files = sorted(os.listdir(root / parent)) if (root / parent).is_dir() else []
+    except OSError as error:
+        raise InputError(
+            f'cannot list {root / parent}: {error.strerror}; make it readable'
+        ) from error
+    for file in files:
+        stem, suffix = os.path.splitext(file)
+        if suffix.lower() in IMAGE_SUFFIXES:
+            listing.names.setdefault(compose(file), []).append(file)
+            listing.stems.setdefault(compose(stem), []).append(file)
+    return listing
+
+
+def result_name(image_name: str) -> str:
+    """Give the name under which results of an image are kept: without extension."""
+    return compose(os.path.splitext(image_name)[0])
+
+
+def file_of_image(folder: str | Path, image_name: str, suffix: str) -> str:
+    """Give the file that a folder has for an image: the same relative path.
+
+    Args:
+        folder: Of masks, annotations or the like.
+        image_name: Path of the image below its folder.
+        suffix: What takes the place of the image's extension.
+
+    Returns:
+        The path; in the Unicode form of `result_name` unless a file has the image's.
+    """
+    stored = os.path.join(folder, os.path.splitext(image_name)[0] + suffix)
+    composed = os.path.join(folder, result_name(image_name) + suffix)
+    return stored if os.path.isfile(stored) else composed

@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset
 
 from wsss_mm.datasets import synth_voc
-from wsss_mm.datasets.image_files import ImageFolder, mask_name, read_id_list
+from wsss_mm.datasets.image_files import (
+    ImageFolder,
+    file_of_image,
+    read_id_list,
+    result_name,
+)
 from wsss_mm.datasets.tags import (
     Tags,
     encode_tags,
@@ -17,6 +23,7 @@ from wsss_mm.datasets.tags import (
     tags_from_xml,
 )
 from wsss_mm.io.image_file import read_rgb
+from wsss_mm.io.image_id import normalise_id
 from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
@@ -137,7 +144,7 @@ class ImageLabelDataset(BaseSegDataset):
     ) -> dict[str, Any]:
         item: dict[str, Any] = dict(
             img_path=os.path.join(self.data_prefix['img_path'], name),
-            img_id=os.path.splitext(name)[0],
+            img_id=result_name(name),
             label_map=self.label_map,
             reduce_zero_label=self.reduce_zero_label,
             seg_fields=[],
@@ -180,7 +187,7 @@ class ImageLabelDataset(BaseSegDataset):
             )
             return {stems[stem]: found for stem, found in tags.items()}
         paths = {
-            image_id: os.path.join(self._tag_path(), mask_name(name))
+            image_id: file_of_image(self._tag_path(), name, '.png')
             for image_id, name in names.items()
         }
         return tags_from_masks(paths, self._mask_classes()[1:])
@@ -190,7 +197,7 @@ class ImageLabelDataset(BaseSegDataset):
         if folder is None:
             return {}
         masks = {
-            image_id: os.path.join(folder, mask_name(name))
+            image_id: file_of_image(folder, name, '.png')
             for image_id, name in names.items()
         }
         for image_id, path in masks.items():
@@ -211,11 +218,11 @@ class ImageLabelDataset(BaseSegDataset):
         return palette
 
 
-def check_stems(names: dict[str, str], *, source: str) -> None:
+def check_stems(names: dict[str, str], *, source: str | Path) -> None:
     """Refuse two images whose results would go to the same file."""
     seen: dict[str, str] = {}
     for image_id, name in names.items():
-        stem = os.path.splitext(name)[0]
+        stem = normalise_id(result_name(name), where=source)
         if stem in seen:
             raise InputError(
                 f'{source}: {seen[stem]!r} and {image_id!r} differ in the extension '

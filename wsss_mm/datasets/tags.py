@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.image_id import normalise_id
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.utils.errors import InputError
 
@@ -46,7 +48,8 @@ def read_tag_file(
     if path.suffix.lower() not in readers:
         raise InputError(f'{path}: a tag file must end in .csv or .json')
     try:
-        text = path.read_text(encoding='utf-8-sig')
+        with path.open(encoding='utf-8-sig', newline='') as file:
+            text = file.read()
     except FileNotFoundError as error:
         raise InputError(
             f'no tag file {path}; write one line `image_id,labels` per image'
@@ -54,7 +57,8 @@ def read_tag_file(
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f'cannot read {path}: {error}; save it as UTF-8') from error
     tags: Tags = {}
-    for image_id, names, where in readers[path.suffix.lower()](path, text):
+    for text_id, names, where in readers[path.suffix.lower()](path, text):
+        image_id = normalise_id(text_id, where=where)
         if image_id in tags:
             raise InputError(f'{where}: image {image_id!r} occurs twice; keep one')
         tags[image_id] = in_class_order(names, classes, where=where, ignored=ignored)
@@ -67,8 +71,15 @@ def write_tag_file(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
     """Write tags as a CSV file that `read_tag_file` reads.
 
     Raises:
-        ValueError: If the file cannot be written.
+        ValueError: If an id is not as `normalise_id` leaves it, or the file cannot be
+            written.
     """
+    for image_id in tags:
+        if normalise_id(image_id, where=path) != image_id:
+            raise InputError(
+                f'{path}: the image id {image_id!r} is written '
+                f'{normalise_id(image_id, where=path)!r}; rename it'
+            )
     with (
         atomic_write(path) as temporary,
         temporary.open('w', encoding='utf-8', newline='') as file,
@@ -76,15 +87,17 @@ def write_tag_file(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(HEADER)
         for image_id, names in tags.items():
-            spaced = any(' ' in name or name.startswith('[') for name in names)
-            labels = json.dumps(list(names)) if spaced else ' '.join(names)
+            plain = ' '.join(names)
+            plain_is_read = plain.split() == list(names) and not plain.startswith('[')
+            labels = plain if plain_is_read else json.dumps(list(names))
             writer.writerow((image_id, labels))
 
 
 def read_csv(path: Path, text: str) -> list[tuple[str, list[str], str]]:
     """Split a CSV file into image, names and where they stand."""
     rows = []
-    reader = csv.reader(text.splitlines(), strict=True)
+    # Other characters that end a line elsewhere belong to the cell.
+    reader = csv.reader(io.StringIO(text, newline='\n'), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         if tuple(header) != HEADER:
@@ -96,12 +109,13 @@ def read_csv(path: Path, text: str) -> list[tuple[str, list[str], str]]:
             where = f'{path}:{reader.line_num}'
             if not row:
                 continue
-            if len(row) != len(HEADER) or not row[0].strip():
+            image_id = row[0].strip(' \t')
+            if len(row) != len(HEADER) or not image_id:
                 raise InputError(
                     f'{where}: {",".join(row)!r} is not `image_id,labels`; '
                     'quote ids that hold a comma and separate labels by spaces'
                 )
-            rows.append((row[0].strip(), split_labels(row[1], where), where))
+            rows.append((image_id, split_labels(row[1], where), where))
     except csv.Error as error:
         raise InputError(
             f'{path}:{reader.line_num}: {error}; close the quotes of this line'

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from wsss_mm.utils.errors import InputError
 
+# In bytes; a name has 255 at most.
+LONGEST_STEM, LONGEST_SUFFIX = 200, 32
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -21,7 +24,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         ValueError: If the folder cannot be made or written to.
     """
     path = Path(path)
-    temporary = path.with_name(f'.{path.stem}.{secrets.token_hex(6)}{path.suffix}')
+    temporary = path.with_name(temporary_name(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
@@ -35,6 +38,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> str:
+    """Name the unfinished file, no longer than file systems allow."""
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= LONGEST_SUFFIX else ''
+    stem = os.fsencode(path.stem)[:LONGEST_STEM].decode('utf-8', 'ignore')
+    return f'.{stem}.{secrets.token_hex(6)}{suffix}'
 
 
 def cannot_write(path: Path, error: OSError) -> InputError:

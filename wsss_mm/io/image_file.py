@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from wsss_mm.io.atomic import atomic_write
-from wsss_mm.io.mask_file import UNREADABLE
+from wsss_mm.io.mask_file import UNREADABLE, save_png
 from wsss_mm.utils.errors import InputError
 
 
@@ -74,5 +73,4 @@ def save_picture(path: str | Path, picture: NDArray[np.uint8]) -> None:
     Raises:
         InputError: If it cannot be written.
     """
-    with atomic_write(path) as temporary:
-        Image.fromarray(picture).save(temporary, format='PNG')
+    save_png(path, Image.fromarray(picture))

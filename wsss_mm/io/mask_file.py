@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.errors import InputError
 
 IGNORE = 255
+# Noted in every picture that is written, so that no other file is written over.
+MADE_BY = 'wsss_mm'
 # What Pillow raises for a damaged image.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 REMEDY = 'save the class indices as an 8-bit palette or grey PNG'
@@ -47,8 +50,19 @@ def save_mask(path: str | Path, mask: NDArray[np.uint8], palette: ArrayLike) -> 
     full[: len(colours)] = colours
     image = Image.fromarray(mask)
     image.putpalette(full.tobytes())
+    save_png(path, image)
+
+
+def save_png(path: str | Path, image: Image.Image) -> None:
+    """Write a PNG, whole or not at all, that notes these tools as its maker.
+
+    Raises:
+        ValueError: If the file cannot be written.
+    """
+    note = PngInfo()
+    note.add_text('Software', MADE_BY)
     with atomic_write(path) as temporary:
-        image.save(temporary, format='PNG')
+        image.save(temporary, format='PNG', pnginfo=note)
 
 
 def load_mask(path: str | Path, *, num_classes: int | None = None) -> NDArray[np.uint8]:

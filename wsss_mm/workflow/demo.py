@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from wsss_mm.apis.refine import SEED_FOLDER, mask_folder
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.logging import LOGGER
@@ -25,6 +24,7 @@ from wsss_mm.workflow.demo_stages import (
     Demo,
     network_of,
 )
+from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder
 from wsss_mm.workflow.launch import load_config
 from wsss_mm.workflow.method import affinity_config, segmenter_config
 

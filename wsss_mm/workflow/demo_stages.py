@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsss_mm.apis.refine import mask_folder
 from wsss_mm.datasets import SynthVOCDataset
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.config_files import find_config
+from wsss_mm.workflow.folders import mask_folder
 from wsss_mm.workflow.method import (
     cams_stage,
     evaluation_stage,

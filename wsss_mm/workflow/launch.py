@@ -10,10 +10,13 @@ import torch
 import torch.distributed
 from mmengine.config import Config
 from mmengine.dist import init_dist
+from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
 from mmengine.utils.dl_utils import set_multi_processing
 
 import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.config_check import check_config, check_options
 from wsss_mm.workflow.config_files import find_config
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
@@ -34,8 +37,8 @@ def load_config(
             config has one.
 
     Raises:
-        ValueError: If the file does not exist or is no config, or an option does
-            not fit it.
+        InputError: If the file does not exist or is not a config, an option does not
+            fit it, or nothing reads a key of either.
     """
     path = str(find_config(path))
     if Path(path).suffix != '.py':
@@ -46,7 +49,14 @@ def load_config(
         raise InputError(f'{path}: no config that Python can read ({error})') from error
     except InputError as error:  # of a file that it is based on
         raise InputError(f'{path}: {error}') from error
+    whole = 'model' in cfg and 'custom_imports' in cfg
+    if whole:
+        # What is registered says which keys it reads.
+        register_components(cfg)
+        check_config(cfg, path)
     try:
+        if whole:
+            check_options(cfg, options or {})
         cfg.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, IndexError) as error:
         raise InputError(
@@ -58,6 +68,12 @@ def load_config(
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
+
+
+def register_components(cfg: Config) -> None:
+    """Import what a config needs and make its registries the current ones."""
+    import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
 
 
 def has_masks(cfg: Config, split: str) -> bool:

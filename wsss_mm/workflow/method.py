@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wsss_mm.apis.refine import SEED_FOLDER, mask_folder
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_files import find_config
+from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder
 from wsss_mm.workflow.launch import load_config
 from wsss_mm.workflow.provenance import config_settings
 from wsss_mm.workflow.stage import Stage

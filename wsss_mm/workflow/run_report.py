@@ -10,7 +10,6 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
 from wsss_mm import __version__
-from wsss_mm.apis.refine import mask_folder
 from wsss_mm.datasets.image_files import ImageFolder
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.image_file import read_rgb
@@ -18,6 +17,7 @@ from wsss_mm.io.mask_file import load_mask
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.visualization import draw_cam, draw_mask, write_report
+from wsss_mm.workflow.folders import mask_folder
 from wsss_mm.workflow.launch import load_config
 
 WORDS = {

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mmengine.utils import ProgressBar
 
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
+from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.registry import HOOKS
 from wsss_mm.utils.errors import InputError
 
@@ -39,6 +41,21 @@ def present_maps(
     return classes.cpu().numpy(), sample.cam.data[classes].cpu().numpy()
 
 
+def input_folders(dataset: Any) -> list[str]:
+    """List the folders that a dataset, also one that wraps others, reads."""
+    inner = [*getattr(dataset, 'datasets', ()), *filter(None, [wrapped(dataset)])]
+    own = dict(getattr(dataset, 'data_prefix', None) or {}).values()
+    return [
+        *(folder for folder in own if isinstance(folder, str) and folder),
+        *(folder for one in inner for folder in input_folders(one)),
+    ]
+
+
+def wrapped(dataset: Any) -> Any:
+    """Give the dataset that another repeats or balances, None if it does not."""
+    return getattr(dataset, 'dataset', None)
+
+
 @HOOKS.register_module()
 class PseudoLabelHook(Hook):
     """Save what a CAM network predicts: ``cams/<id>.npz`` and ``masks/<id>.png``.
@@ -48,6 +65,8 @@ class PseudoLabelHook(Hook):
         save_cams: Write the CAMs of the present classes.
         save_masks: Write the palette masks.
         progress: Show a bar with the time left, on a terminal.
+        inputs: Folders that nothing is written into, beside those of the dataset that
+            is predicted.
     """
 
     priority = 'LOW'
@@ -59,12 +78,14 @@ class PseudoLabelHook(Hook):
         save_cams: bool = True,
         save_masks: bool = True,
         progress: bool = False,
+        inputs: Sequence[str] = (),
     ) -> None:
         self.out_dir = Path(out_dir)
         self.save_cams = save_cams
         self.save_masks = save_masks
         self.progress = progress and sys.stdout.isatty() and is_main_process()
         self.bar: ProgressBar | None = None
+        self.output = OutputFolder(out_dir, inputs=inputs)
 
     def before_run(self, runner: Runner) -> None:
         """Fail early when nothing can be written."""
@@ -81,9 +102,18 @@ class PseudoLabelHook(Hook):
             )
 
     def before_test(self, runner: Runner) -> None:
-        """Start the progress bar."""
+        """Note what is read; start the progress bar."""
+        self.protect(runner.test_dataloader.dataset)
         if self.progress:
             self.bar = ProgressBar(len(runner.test_dataloader))
+
+    def before_val(self, runner: Runner) -> None:
+        """Note what is read."""
+        self.protect(runner.val_dataloader.dataset)
+
+    def protect(self, dataset: Any) -> None:
+        """Let nothing be written into a dataset's folders."""
+        self.output.protect(input_folders(dataset))
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: object, outputs: list
@@ -113,10 +143,11 @@ class PseudoLabelHook(Hook):
                     "labels are made of the tags' classes, give the dataset its tags"
                 )
             classes, maps = present_maps(sample)
-            save_cam(self.out_dir / CAM_FOLDER / f'{name}.npz', classes, maps)
+            path = self.output.path_of(name, '.npz', folder=CAM_FOLDER)
+            save_cam(path, classes, maps)
         if self.save_masks:
             save_mask(
-                self.out_dir / MASK_FOLDER / f'{name}.png',
+                self.output.path_of(name, '.png', folder=MASK_FOLDER),
                 sample.pred_sem_seg.data[0].cpu().numpy().astype('uint8'),
                 palette,
             )
