@@ -32,6 +32,8 @@ default_hooks = dict(
     weights_fit=dict(type='WeightsFitHook', least_share=0.9),
     finite=dict(type='FiniteTrainingHook'),
     random_state=dict(type='RandomStateHook'),
+    # Names of the classes, for heads that work with words.
+    dataset_meta=dict(type='DatasetMetaHook'),
     visualization=dict(type='SegVisualizationHook'),
 )
 vis_backends = [dict(type='LocalVisBackend')]
