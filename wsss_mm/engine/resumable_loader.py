@@ -5,36 +5,37 @@ therefore brings along the state that its worker was in once it had made the bat
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from mmengine.dataset import InfiniteSampler
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, get_worker_info
 
 from wsss_mm.engine.random_state import State, random_state, set_random_state
 
 STATE = 'random_state_of_the_worker'
-# Its number at the start of the training, and its state once it has made a batch.
-WorkerState = tuple[int, State | None]
 
 
 class CollateWithState:
-    """Collate a batch and add the state of the worker that made it.
+    """Collate a batch and add the number and state of the worker that made it.
 
     Args:
         collate: How to collate; makes a dict.
+        first: Number of the worker whose place the first one takes.
     """
 
-    def __init__(self, collate: Callable[[Any], Any]) -> None:
+    def __init__(self, collate: Callable[[Any], Any], first: int) -> None:
         self.collate = collate
+        self.first = first
 
     def __call__(self, samples: Any) -> Any:
         """Collate samples."""
-        batch = self.collate(samples)
-        if not isinstance(batch, dict):
+        batch, worker = self.collate(samples), get_worker_info()
+        if worker is None or not isinstance(batch, dict):
             return batch
-        return dict(batch, **{STATE: random_state()})
+        number = (worker.id + self.first) % worker.num_workers
+        return dict(batch, **{STATE: (number, random_state())})
 
 
 class InitWithState:
@@ -42,37 +43,67 @@ class InitWithState:
 
     Args:
         init: What starts a worker, or None.
-        workers: The worker that each is to go on as, in turn.
+        count: How many workers there are.
+        first: Number of the worker whose place the first one takes.
+        states: States to go on with, by number; a worker that has made no batch has
+            none.
     """
 
     def __init__(
-        self, init: Callable[[int], None] | None, workers: list[WorkerState]
+        self,
+        init: Callable[[int], None] | None,
+        *,
+        count: int,
+        first: int,
+        states: Mapping[int, State],
     ) -> None:
         self.init = init
-        self.workers = workers
+        self.count = count
+        self.first = first
+        self.states = dict(states)
 
     def __call__(self, worker: int) -> None:
         """Start a worker."""
-        number, state = self.workers[worker]
+        number = (worker + self.first) % self.count
         if self.init is not None:
             self.init(number)
-        if state is not None:
-            set_random_state(state)
+        if number in self.states:
+            set_random_state(self.states[number])
 
 
-class ResumableIterator(Iterator):
-    """Iterate over a data loader for ever, from any position, and note the states.
+def note_states(
+    loader: DataLoader, *, first: int = 0, states: Mapping[int, State] | None = None
+) -> None:
+    """Let the workers of a loader begin in given states, and note those they get to.
 
-    It takes the place of the iterator in MMEngine's loop, which calls it `skip_iter`
+    Args:
+        loader: Loader that has not started its workers.
+        first: Number of the worker whose place the first one takes.
+        states: States to go on with, by number of the worker.
+    """
+    if not loader.num_workers:
+        return
+    loader.collate_fn = CollateWithState(loader.collate_fn, first)
+    loader.worker_init_fn = InitWithState(
+        loader.worker_init_fn,
+        count=loader.num_workers,
+        first=first,
+        states=states or {},
+    )
+
+
+class ResumedIterator(Iterator):
+    """Iterate over a data loader for ever, from any position.
+
+    It takes the place of the iterator in MMEngine's loop, which calls its `skip_iter`
     when it resumes (0.10.12), or takes what it skips (0.10.7): neither loads anything.
 
     Args:
         loader: Loader over an :class:`InfiniteSampler`.
         position: Batches that were taken before.
-        workers: The workers then, the next in turn first.
-        fresh: Whether workers start by drawing a seed from the process's generator, as
-            MMEngine's do at the start of a training.
-        before_first: Called before the first batch is loaded.
+        draws: Whether the start of the loader draws a seed from the process's
+            generator, as MMEngine's does at the start of a training.
+        before_first: Called before the first batch is taken.
     """
 
     def __init__(
@@ -80,15 +111,13 @@ class ResumableIterator(Iterator):
         loader: DataLoader,
         *,
         position: int,
-        workers: list[WorkerState],
-        fresh: bool,
+        draws: bool,
         before_first: Callable[[], None],
     ) -> None:
         self.loader = loader
         self.position = position
         self.to_skip = position
-        self.workers = workers
-        self.fresh = fresh
+        self.draws = draws
         self.before_first = before_first
         self.batches: Iterator[Any] | None = None
 
@@ -97,43 +126,38 @@ class ResumableIterator(Iterator):
         self.to_skip = 0
 
     def __next__(self) -> Any:
-        """Take a batch, without what was added to it."""
+        """Take a batch."""
         if self.to_skip:
             self.to_skip -= 1
             return None
         if self.batches is None:
             self.batches = self.start()
-        batch = next(self.batches)
-        if self.workers:
-            state = batch.pop(STATE) if isinstance(batch, dict) else None
-            # The worker goes to the end of the queue.
-            (number, _), *others = self.workers
-            self.workers = [*others, (number, state)]
-        self.position += 1
-        return batch
+        return next(self.batches)
 
     def start(self) -> Iterator[Any]:
-        """Start the loader at the position, and the workers in their states."""
-        loader, sampler = self.loader, self.loader.sampler
+        """Start the loader at the position."""
+        sampler: Any = self.loader.sampler
+        batch_size = self.loader.batch_size or 1
         sampler.indices = itertools.islice(
-            sampler._indices_of_rank(), self.position * loader.batch_size, None
+            sampler._indices_of_rank(), self.position * batch_size, None
         )
-        if self.workers:
-            loader.collate_fn = CollateWithState(loader.collate_fn)
-            loader.worker_init_fn = InitWithState(loader.worker_init_fn, self.workers)
-        if not self.fresh:
-            # A seed for the workers is drawn, from here and not from the process's.
-            loader.generator = torch.Generator()
-        loader._iterator = None  # an earlier one is at another position
-        batches = iter(loader)
+        if not self.draws:
+            use_own_generator(self.loader)
+        self.loader._iterator = None  # an earlier one is at another position
+        batches = iter(self.loader)
         self.before_first()
         return batches
 
 
-def is_resumable(loader: DataLoader) -> bool:
-    """Tell whether a loader's position follows from the number of batches."""
+def use_own_generator(loader: DataLoader) -> None:
+    """Let a loader draw the seed of its workers without the process's generator."""
+    loader.generator = torch.Generator()
+
+
+def has_position(loader: DataLoader) -> bool:
+    """Say whether a loader's position follows from the number of batches."""
     return (
         type(loader.sampler) is InfiniteSampler
         and loader.batch_size is not None
-        and type(loader.batch_sampler) is torch.utils.data.BatchSampler
+        and type(loader.batch_sampler) is BatchSampler
     )
