@@ -17,8 +17,6 @@ from wsss_mm.utils.logging import LOGGER
 
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
 CHECKPOINT = re.compile(r'(?!best_)[^.-][^-]*_(\d+)\.pth')
-# What atomic_write calls a file until it is whole.
-UNFINISHED = re.compile(r'\..+\.[0-9a-f]{12}(\.pth)?')
 POINTER = 'last_checkpoint'
 # MMEngine puts `time` beside it, in local time and whole seconds.
 SAVED_AT = 'saved_at'
@@ -205,11 +203,3 @@ def age(path: Path) -> tuple[float, int]:
         float(saved) if isinstance(saved, (int, float)) else path.stat().st_mtime,
         number,
     )
-
-
-def remove_unfinished(folder: str | Path) -> None:
-    """Remove what a training that was cut off had not finished writing."""
-    for path in Path(folder).glob('.*'):
-        if path.is_file() and UNFINISHED.fullmatch(path.name):
-            LOGGER.info(f'{path}: removed, its writing was cut off')
-            path.unlink(missing_ok=True)

@@ -1,15 +1,20 @@
 """Write files whole or not at all."""
 
+import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
 
 # In bytes; a name has 255 at most.
 LONGEST_STEM, LONGEST_SUFFIX = 200, 32
+# What a file is called until it is whole.
+UNFINISHED = re.compile(r'\..+\.[0-9a-f]{12}(\.[^.]+)?')
 
 
 @contextmanager
@@ -18,7 +23,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     The temporary file lies in the same folder under the same extension and
     exists, empty, from the start. If the block raises, it is removed and what
-    was at `path` before stays. Missing folders are made.
+    was at `path` before stays. Missing folders are made. What a killed process leaves
+    is removed by :func:`remove_unfinished`.
 
     Raises:
         ValueError: If the folder cannot be made or written to.
@@ -27,10 +33,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(temporary_name(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
+        # Some network drives have no locks; nothing is removed from them then.
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield temporary
         try:
             os.replace(temporary, path)
@@ -38,6 +47,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def temporary_name(path: Path) -> str:
@@ -45,6 +55,28 @@ def temporary_name(path: Path) -> str:
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= LONGEST_SUFFIX else ''
     stem = os.fsencode(path.stem)[:LONGEST_STEM].decode('utf-8', 'ignore')
     return f'.{stem}.{secrets.token_hex(6)}{suffix}'
+
+
+def remove_unfinished(folder: str | Path, *, below: bool = False) -> None:
+    """Remove what killed processes had not finished writing into a folder.
+
+    A file that a process is writing is locked by it, and stays.
+
+    Args:
+        folder: Which one; it may be missing.
+        below: Whether to look into its sub-folders too.
+    """
+    for path in Path(folder).glob('**/.*' if below else '.*'):
+        if not UNFINISHED.fullmatch(path.name) or path.is_symlink():
+            continue
+        with suppress(OSError):  # gone, written just now, or of somebody else
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                LOGGER.info('%s: removed, its writing was cut off', path)
+            finally:
+                os.close(handle)
 
 
 def cannot_write(path: Path, error: OSError) -> InputError:

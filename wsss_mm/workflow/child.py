@@ -114,9 +114,15 @@ def end_with_parent() -> None:
 
     Without such a pipeline nothing happens.
     """
+    parent = started_by()
+    if parent is not None:
+        threading.Thread(target=watch, args=(parent,), daemon=True).start()
+
+
+def started_by() -> int | None:
+    """Give the process of the pipeline that started this one, if one did."""
     parent = os.environ.get(PARENT, '')
-    if parent.isdigit() and int(parent) != os.getpid():
-        threading.Thread(target=watch, args=(int(parent),), daemon=True).start()
+    return int(parent) if parent.isdigit() and int(parent) != os.getpid() else None
 
 
 def watch(parent: int) -> None:
@@ -129,11 +135,15 @@ def watch(parent: int) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Say whether a process runs."""
+    """Say whether a process runs; one that nobody has waited for yet does not."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        status = Path(f'/proc/{process}/stat').read_text(errors='replace')
+    except OSError:  # another system, or it has just gone
+        return not Path('/proc/self/stat').exists()
+    return status.rpartition(')')[2].split()[0] != 'Z'
