@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 State = dict[str, Any]
@@ -13,17 +14,17 @@ def random_state() -> State:
     """Take the states of Python's, NumPy's and PyTorch's generators.
 
     Returns:
-        Integer arrays of ``python`` and ``numpy``, the bytes of ``torch`` and, with a
-        GPU, of ``cuda`` (the current device), and the normal variates that Python and
-        NumPy hold back for the next call.
+        The words of ``python`` and ``numpy`` (as int32, which every torch saves), the
+        bytes of ``torch`` and, with a GPU, of ``cuda`` (the current device), positions,
+        and the normal variates that Python and NumPy hold back for the next call.
     """
-    _, integers, python_next = random.getstate()
-    _, keys, position, has_next, numpy_next = np.random.get_state()  # noqa: NPY002
+    _, (*words, position), python_next = random.getstate()
+    _, keys, *numpy_rest = np.random.get_state()  # noqa: NPY002
     state: State = dict(
-        python=np.array(integers, np.int64),
-        python_next=python_next,
-        numpy=np.array([*keys, position, has_next], np.int64),
-        numpy_next=float(numpy_next),
+        python=np.array(words, np.uint32).view(np.int32),
+        python_rest=(position, python_next),
+        numpy=np.array(keys, np.uint32).view(np.int32),
+        numpy_rest=tuple(numpy_rest),
         torch=torch.get_rng_state().numpy(),
     )
     if torch.cuda.is_available():
@@ -37,13 +38,17 @@ def set_random_state(state: State) -> None:
     Args:
         state: What :func:`random_state` gave; arrays or tensors.
     """
-    integers = torch.as_tensor(state['python']).tolist()
-    version = random.getstate()[0]
-    random.setstate((version, tuple(integers), state['python_next']))
-    *keys, position, has_next = torch.as_tensor(state['numpy']).tolist()
+    version, (position, python_next) = random.getstate()[0], state['python_rest']
+    words = map(int, words_of(state['python']))
+    random.setstate((version, (*words, position), python_next))
     np.random.set_state(  # noqa: NPY002
-        ('MT19937', np.array(keys, np.uint32), position, has_next, state['numpy_next'])
+        ('MT19937', words_of(state['numpy']), *state['numpy_rest'])
     )
     torch.set_rng_state(torch.as_tensor(state['torch']).cpu())
     if 'cuda' in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(torch.as_tensor(state['cuda']).cpu())
+
+
+def words_of(saved: npt.NDArray[np.int32] | torch.Tensor) -> npt.NDArray[np.uint32]:
+    """Give the words of a generator as they were."""
+    return torch.as_tensor(saved).cpu().numpy().view(np.uint32)

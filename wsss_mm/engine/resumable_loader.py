@@ -5,6 +5,9 @@ therefore brings along the state that its worker was in once it had made the bat
 """
 
 import itertools
+import multiprocessing.connection
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -64,11 +67,29 @@ class InitWithState:
 
     def __call__(self, worker: int) -> None:
         """Start a worker."""
+        end_with_parent()
         number = (worker + self.first) % self.count
         if self.init is not None:
             self.init(number)
         if number in self.states:
             set_random_state(self.states[number])
+
+
+def end_with_parent() -> None:
+    """End this worker with the process it works for, even if that is killed.
+
+    torch's own workers look every few seconds, and hang when the pipe that nobody reads
+    any more is full.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=wait_for_end, args=(parent,), daemon=True).start()
+
+
+def wait_for_end(parent: Any) -> None:
+    """Leave as soon as a process has ended."""
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def note_states(
