@@ -42,6 +42,8 @@ class Command:
                     stderr=subprocess.STDOUT,
                     env=environment,
                     start_new_session=True,
+                    # A shell's background jobs, as this one may be, ignore it.
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                 ).pid
         self.status: int | None = None
 

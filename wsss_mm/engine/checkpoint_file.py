@@ -1,5 +1,6 @@
 """Checkpoint files: read without running code, written whole, found in a folder."""
 
+import errno
 import os
 import re
 import zipfile
@@ -20,6 +21,7 @@ CHECKPOINT = re.compile(r'(?!best_)[^.-][^-]*_(\d+)\.pth')
 POINTER = 'last_checkpoint'
 # MMEngine puts `time` beside it, in local time and whole seconds.
 SAVED_AT = 'saved_at'
+TORCH_WRITER = 'inline_container'
 # Other code may replace torch.load, as weights_only_loads() does.
 LOAD = torch.load
 
@@ -138,6 +140,12 @@ def whole_checkpoint(path: str | Path) -> Iterator[Path]:
         sync(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
+    except RuntimeError as error:
+        if TORCH_WRITER not in str(error):
+            raise
+        # torch does not say why its own writer failed.
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise cannot_write(path, full) from error
 
 
 def sync(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Write files whole or not at all."""
 
+import errno
 import fcntl
 import os
 import re
@@ -13,6 +14,7 @@ from wsss_mm.utils.logging import LOGGER
 
 # In bytes; a name has 255 at most.
 LONGEST_STEM, LONGEST_SUFFIX = 200, 32
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 # What a file is called until it is whole.
 UNFINISHED = re.compile(r'\..+\.[0-9a-f]{12}(\.[^.]+)?')
 
@@ -48,6 +50,23 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
+
+
+@contextmanager
+def naming(folder: str | Path) -> Iterator[None]:
+    """Let a full disk's error name the folder that was written into.
+
+    Writing to a file that is open fails without its name.
+
+    Raises:
+        ValueError: If the disk is full or the like, and the error names no file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS or error.filename is not None:
+            raise
+        raise cannot_write(Path(folder), error) from error
 
 
 def temporary_name(path: Path) -> str:
