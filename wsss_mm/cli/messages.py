@@ -100,6 +100,8 @@ def is_distributed(error: BaseException) -> bool:
 def readable_errors() -> Iterator[None]:
     """End a command with a plain message, exit status 2, when its input is at fault.
 
+    It ends with status 1 when another of its processes was killed, and with 130 by
+    Ctrl-C.
     Any other error keeps its traceback, and with the debug switch every one does.
     """
     show_messages()
@@ -115,6 +117,11 @@ def readable_errors() -> Iterator[None]:
         message = re.split(marker, str(error).rstrip())[-1]
         print(f'error: {message}', file=sys.stderr)
         raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        if is_debugging():
+            raise
+        print('interrupted', file=sys.stderr)
+        raise SystemExit(130) from error
     except RuntimeError as error:
         ended = ended_process(error)
         if is_debugging() or ended is None:
