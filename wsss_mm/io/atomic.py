@@ -29,7 +29,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     is removed by :func:`remove_unfinished`.
 
     Raises:
-        ValueError: If the folder cannot be made or written to.
+        ValueError: If the folder cannot be made or written to, or the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(temporary_name(path))
@@ -42,7 +42,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         # Some network drives have no locks; nothing is removed from them then.
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield temporary
+        with naming(path):
+            yield temporary
         try:
             os.replace(temporary, path)
         except OSError as error:
@@ -53,8 +54,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(folder: str | Path) -> Iterator[None]:
-    """Let a full disk's error name the folder that was written into.
+def naming(path: str | Path) -> Iterator[None]:
+    """Let a full disk's error name the file or folder that was written.
 
     Writing to a file that is open fails without its name.
 
@@ -66,7 +67,7 @@ def naming(folder: str | Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in DISK_ERRORS or error.filename is not None:
             raise
-        raise cannot_write(Path(folder), error) from error
+        raise cannot_write(Path(path), error) from error
 
 
 def temporary_name(path: Path) -> str:
