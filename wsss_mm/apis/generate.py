@@ -19,9 +19,10 @@ from wsss_mm.apis.dataset import (
 from wsss_mm.apis.refine import seed_jobs
 from wsss_mm.apis.unreadable import unreadable_images
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.io.atomic import naming
 from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.registry import MODELS
-from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.errors import InputError, NotFiniteError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.kept_files import (
@@ -207,10 +208,14 @@ def predict(
         inputs=input_folders(cfg),
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    runner = Runner.from_cfg(cfg)
-    if checkpoint is not None:
-        load_weights(runner.model, checkpoint)
-    runner.test()
+    with naming(out):
+        runner = Runner.from_cfg(cfg)
+        if checkpoint is not None:
+            load_weights(runner.model, checkpoint)
+        try:
+            runner.test()
+        except NotFiniteError as error:
+            raise InputError(f'{error} (weights of {checkpoint})') from error
     written = [out / CAM_FOLDER] * cams + [out / MASK_FOLDER] * masks
     LOGGER.info('wrote %s', ', '.join(map(str, written)))
 

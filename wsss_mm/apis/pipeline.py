@@ -12,7 +12,7 @@ from mmengine.config import Config
 from wsss_mm.apis.generate import needs_training
 from wsss_mm.apis.refine import needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
-from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.atomic import atomic_write, naming
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.folders import SEED_FOLDER, chain_name, mask_folder
@@ -140,7 +140,7 @@ def run_method(
     if plan.chain != 'none':
         stages += refinement_stages(plan, affinity_options or {})
     stages += segmenter_stages(plan, segmenter, segmenter_options or {})
-    with locked(plan.folder):
+    with naming(plan.folder), locked(plan.folder):
         seconds = run_stages(stages, plan.folder, gpus=gpus)
         return write_results(plan, seconds)
 

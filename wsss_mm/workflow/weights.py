@@ -9,6 +9,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
 from wsss_mm.engine.checkpoint_file import checkpoints_in, newest_whole, read_checkpoint
+from wsss_mm.engine.finite import first_non_finite
 from wsss_mm.engine.weights import digest_of, weights_in
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
@@ -52,7 +53,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a checkpoint that must fit the model exactly.
 
     Raises:
-        ValueError: If names or shapes differ: the checkpoint is another config's.
+        ValueError: If names or shapes differ: the checkpoint is another config's. Or
+            if a weight is not finite.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = cast('nn.Module', model.module)
@@ -73,6 +75,12 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
             f'count?\n  {shown}'
         )
     model.load_state_dict(weights)
+    name = first_non_finite(model)
+    if name is not None:
+        raise InputError(
+            f'{path}: its weights are not finite ({name}), the training has diverged; '
+            'train anew with a lower learning rate'
+        )
 
 
 def latest_weights(work_dir: str | Path) -> Path:

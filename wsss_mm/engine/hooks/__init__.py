@@ -5,6 +5,7 @@ from .batch_norm_hook import BatchNormHook
 from .dataset_meta_hook import DatasetMetaHook
 from .finite_training_hook import FiniteTrainingHook
 from .pseudo_label_hook import PseudoLabelHook
+from .random_state_hook import RandomStateHook
 from .reconstruction_ramp_hook import ReconstructionRampHook
 from .weights_fit_hook import WeightsFitHook
 
@@ -14,6 +15,7 @@ __all__ = [
     'DatasetMetaHook',
     'FiniteTrainingHook',
     'PseudoLabelHook',
+    'RandomStateHook',
     'ReconstructionRampHook',
     'WeightsFitHook',
 ]
