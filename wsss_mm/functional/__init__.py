@@ -14,6 +14,16 @@ from .affinity_label import (
     confident_labels,
     confident_seed,
 )
+from .attention_affinity import (
+    attention_affinity,
+    attention_transition,
+    box_mask,
+    kept_layers,
+    patch_attention,
+    refine_cam,
+    select_attention,
+    sinkhorn,
+)
 from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
 from .cam import (
@@ -65,6 +75,7 @@ from .normalisation import (
     normalize_max,
     normalize_min_max,
     peak_norm,
+    range_norm,
     training_max_norm,
     training_min_max_norm,
 )
@@ -90,8 +101,11 @@ __all__ = [
     'PairLabels',
     'affinity_label',
     'affinity_loss',
+    'attention_affinity',
     'attention_mask',
+    'attention_transition',
     'background_zone',
+    'box_mask',
     'c_relu',
     'cam_to_mask',
     'cells_of_view',
@@ -115,6 +129,7 @@ __all__ = [
     'inference_max_norm',
     'inference_min_max_norm',
     'iou_report',
+    'kept_layers',
     'label_unary',
     'local_affinity',
     'mask_absent',
@@ -128,6 +143,7 @@ __all__ = [
     'pair_affinity',
     'pair_offsets',
     'pamr',
+    'patch_attention',
     'path_groups',
     'path_pixels',
     'peak_norm',
@@ -136,11 +152,15 @@ __all__ = [
     'present_masks',
     'psa_pairs',
     'random_walk',
+    'range_norm',
     'reconstruction_loss',
     'reconstruction_weight',
+    'refine_cam',
     'saliency_mask',
     'seam_pairs',
     'seed_scores',
+    'select_attention',
+    'sinkhorn',
     'soft_unary',
     'sum_views',
     'tag_entropy',
