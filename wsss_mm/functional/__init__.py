@@ -80,6 +80,7 @@ from .normalisation import (
     training_min_max_norm,
 )
 from .pamr import local_affinity, pamr
+from .par import par, par_weights
 from .pixel_correlation import pixel_correlation
 from .present_mask import present_masks
 from .pseudo_mask import cam_to_mask
@@ -143,6 +144,8 @@ __all__ = [
     'pair_affinity',
     'pair_offsets',
     'pamr',
+    'par',
+    'par_weights',
     'patch_attention',
     'path_groups',
     'path_pixels',

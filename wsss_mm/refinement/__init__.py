@@ -6,6 +6,7 @@ configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
 """
 
 from .chain import build_chain, refine
+from .par_refiner import PARRefiner
 from .pool import refine_all, run_pool
 from .refiners import (
     DenseCRFRefiner,
@@ -26,6 +27,7 @@ __all__ = [
     'EdgeWalkRefiner',
     'LabelCRFRefiner',
     'PAMRRefiner',
+    'PARRefiner',
     'PowerBackground',
     'RandomWalkRefiner',
     'Seed',
