@@ -95,9 +95,7 @@ class CLIPVisionTransformer(VisionTransformer):
             embed_dims=embed_dims,
             num_layers=num_layers,
             num_heads=num_heads,
-            out_indices=tuple(range(num_layers))
-            if out_indices is None
-            else out_indices,
+            out_indices=every if out_indices is None else tuple(out_indices),
             output_cls_token=True,
             patch_bias=False,
             pre_norm=True,
