@@ -120,7 +120,7 @@ class CAMEncoderDecoder(EncoderDecoder):
             maps = self.neck(output.maps, inputs)
         else:
             maps = self.neck(output.maps)
-        return BackboneOutput(tuple(maps), output.attention)
+        return BackboneOutput(tuple(maps), output.attention, output.class_tokens)
 
     def extract_feat(self, inputs: Tensor) -> Features:
         """Compute the features, with the neck's maps where there is one."""
@@ -136,12 +136,14 @@ class CAMEncoderDecoder(EncoderDecoder):
         """Run the network on every view; gather what the head may look at."""
         outputs = {name: self.encode(view.image) for name, view in views.items()}
         attention = {name: output.attention for name, output in outputs.items()}
+        tokens = {name: output.class_tokens for name, output in outputs.items()}
         return Context(
             features={name: output.maps for name, output in outputs.items()},
             views=views,
             image_labels=image_labels,
             class_names=self.class_names,
             attention=attention if any(attention.values()) else None,
+            class_tokens=tokens if any(tokens.values()) else None,
             image_sizes=image_sizes,
         )
 
