@@ -26,6 +26,7 @@ from .attention_affinity import (
 )
 from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
+from .balanced_loss import balanced_cross_entropy
 from .cam import (
     competing_cam,
     competing_foreground,
@@ -41,6 +42,11 @@ from .confusion import (
     iou_report,
     threshold_curve,
     threshold_histogram,
+)
+from .dense_affinity import (
+    dense_affinity_label,
+    dense_affinity_loss,
+    feature_affinity,
 )
 from .dense_crf import (
     CRFParameters,
@@ -106,6 +112,7 @@ __all__ = [
     'attention_mask',
     'attention_transition',
     'background_zone',
+    'balanced_cross_entropy',
     'box_mask',
     'c_relu',
     'cam_to_mask',
@@ -119,12 +126,15 @@ __all__ = [
     'confusion_counts',
     'crf_parameters',
     'decode_rle',
+    'dense_affinity_label',
+    'dense_affinity_loss',
     'dense_crf',
     'dense_crf_joint',
     'dense_crf_shared',
     'edge_affinity',
     'equivariance_loss',
     'equivariant_cross_loss',
+    'feature_affinity',
     'fill_polygon',
     'fuse_attention',
     'inference_max_norm',
