@@ -58,6 +58,13 @@ from .erasing import (
     max_views,
     ternary_mask,
 )
+from .grad_cam import (
+    attention_weights_gradient,
+    channel_weights,
+    grad_cam,
+    stretch,
+    word_probabilities,
+)
 from .normalisation import (
     inference_max_norm,
     inference_min_max_norm,
@@ -91,10 +98,12 @@ __all__ = [
     'affinity_label',
     'affinity_loss',
     'attention_mask',
+    'attention_weights_gradient',
     'background_zone',
     'c_relu',
     'cam_to_mask',
     'cells_of_view',
+    'channel_weights',
     'choose_threshold',
     'competing_cam',
     'competing_foreground',
@@ -112,6 +121,7 @@ __all__ = [
     'equivariant_cross_loss',
     'fill_polygon',
     'fuse_attention',
+    'grad_cam',
     'inference_max_norm',
     'inference_min_max_norm',
     'iou_report',
@@ -142,6 +152,7 @@ __all__ = [
     'seam_pairs',
     'seed_scores',
     'soft_unary',
+    'stretch',
     'sum_views',
     'tag_entropy',
     'tag_loss',
@@ -156,4 +167,5 @@ __all__ = [
     'transition_matrix',
     'upsampled_mean',
     'with_background',
+    'word_probabilities',
 ]
