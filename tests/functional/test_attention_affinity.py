@@ -14,7 +14,7 @@ from wsss_mm.functional.attention_affinity import (
     select_attention,
     sinkhorn,
 )
-from wsss_mm.functional.normalisation import range_norm
+from wsss_mm.functional.grad_cam import stretch
 
 
 def attention_of(layers, cells, *, seed=0, batch=1, heads=1, sharpness=1.0):
@@ -97,7 +97,7 @@ def test_golden_synthetic_attention(golden):
     assert torch.equal(mask.float(), torch.from_numpy(vector['box_mask']))
     refined = refine_cam(cam, transition, mask)
     close(refined, vector['refined'])
-    up = F.interpolate(range_norm(refined)[None], (61, 75), mode='bilinear')[0]
+    up = F.interpolate(stretch(refined)[None], (61, 75), mode='bilinear')[0]
     close(up, vector['refined_up'])
 
 
@@ -115,7 +115,7 @@ def test_golden_of_clip(golden):
     # Twice the symmetric affinity is once its square.
     refined = refine_cam(refine_cam(cam, affinity, mask), affinity)
     close(refined, vector['refined'])
-    up = F.interpolate(range_norm(refined)[None], (75, 100), mode='bilinear')[0]
+    up = F.interpolate(stretch(refined)[None], (75, 100), mode='bilinear')[0]
     close(up, vector['refined_highres'])
 
 
@@ -144,7 +144,7 @@ def test_box_masks_equal_those_of_contours_on_a_thousand_maps():
         cam = rng.random((height, width), dtype=np.float32) ** rng.integers(1, 5)
         if case % 2:  # blobs instead of noise
             cam = cv2.GaussianBlur(cam, (0, 0), 1.5)
-        cam = range_norm(torch.from_numpy(cam.reshape(1, height, width)))
+        cam = stretch(torch.from_numpy(cam.reshape(1, height, width)))
         threshold = float(rng.choice([0, 0.25, 0.4, 0.7, 0.95]))
         for full in (False, True):
             expected = contour_mask(cam[0].numpy(), threshold, full)

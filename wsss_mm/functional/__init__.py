@@ -74,6 +74,13 @@ from .erasing import (
     max_views,
     ternary_mask,
 )
+from .grad_cam import (
+    attention_weights_gradient,
+    channel_weights,
+    grad_cam,
+    stretch,
+    word_probabilities,
+)
 from .normalisation import (
     inference_max_norm,
     inference_min_max_norm,
@@ -81,7 +88,6 @@ from .normalisation import (
     normalize_max,
     normalize_min_max,
     peak_norm,
-    range_norm,
     training_max_norm,
     training_min_max_norm,
 )
@@ -111,12 +117,14 @@ __all__ = [
     'attention_affinity',
     'attention_mask',
     'attention_transition',
+    'attention_weights_gradient',
     'background_zone',
     'balanced_cross_entropy',
     'box_mask',
     'c_relu',
     'cam_to_mask',
     'cells_of_view',
+    'channel_weights',
     'choose_threshold',
     'competing_cam',
     'competing_foreground',
@@ -137,6 +145,7 @@ __all__ = [
     'feature_affinity',
     'fill_polygon',
     'fuse_attention',
+    'grad_cam',
     'inference_max_norm',
     'inference_min_max_norm',
     'iou_report',
@@ -165,7 +174,6 @@ __all__ = [
     'present_masks',
     'psa_pairs',
     'random_walk',
-    'range_norm',
     'reconstruction_loss',
     'reconstruction_weight',
     'refine_cam',
@@ -175,6 +183,7 @@ __all__ = [
     'select_attention',
     'sinkhorn',
     'soft_unary',
+    'stretch',
     'sum_views',
     'tag_entropy',
     'tag_loss',
@@ -189,4 +198,5 @@ __all__ = [
     'transition_matrix',
     'upsampled_mean',
     'with_background',
+    'word_probabilities',
 ]

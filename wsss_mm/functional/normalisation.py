@@ -7,8 +7,6 @@
 | inference, (C, H, W), summed views | `inference_min_max_norm` (SEAM) | \
 `inference_max_norm` (PSA) |
 
-`range_norm` is that of CLIP-ES and WeCLIP, at inference and for labels.
-
 `max_norm`, `peak_norm`, `normalize_min_max` and `normalize_max` are their names of old,
 in the order of reading, and stay importable.
 
@@ -135,31 +133,6 @@ def inference_max_norm(cam: Tensor, eps: float = EPS) -> Tensor:
     check_maps('cam', cam, ndim=3)
     high, _ = extremes(cam)
     return cam / (high + eps)
-
-
-def range_norm(cam: Tensor, eps: float = 1e-7) -> Tensor:
-    """Stretch every map to [0, 1], whatever its sign, as CLIP-ES and WeCLIP do.
-
-    Source: `scale_cam_image` of CLIP-ES, released code.
-
-    Args:
-        cam: Maps, shape (C, H, W).
-        eps: Added to every divisor.
-
-    Returns:
-        Maps in [0, 1), shape (C, H, W); a constant map becomes zero.
-
-    Raises:
-        ValueError: If `cam` is not three-dimensional or has no pixels.
-
-    Example:
-        >>> import torch
-        >>> range_norm(torch.tensor([[[-1.0, 0.0, 3.0]]])).round(decimals=3)
-        tensor([[[0.0000, 0.2500, 1.0000]]])
-    """
-    check_maps('cam', cam, ndim=3)
-    high, low = extremes(cam)
-    return (cam - low) / (high - low + eps)
 
 
 def extremes(cam: Tensor) -> tuple[Tensor, Tensor]:

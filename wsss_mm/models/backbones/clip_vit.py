@@ -7,7 +7,7 @@ It has the blocks up to the last but one; the last, by which Grad-CAM goes back,
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
-from mmseg.models.backbones.vit import TransformerEncoderLayer, VisionTransformer
+from mmseg.models.backbones.vit import VisionTransformer
 from torch import Tensor, nn
 
 from wsss_mm.models.structures import BackboneOutput
@@ -160,75 +160,3 @@ class CLIPVisionTransformer(VisionTransformer):
                 pos_embed, hw_shape, (side, side), self.interpolate_mode
             )
         return self.drop_after_pos(patched_img + pos_embed)
-
-
-class CLIPLastBlock(BaseModule):
-    """The last block of CLIP's image encoder and its projection beside words.
-
-    Nothing of it learns; gradients go through it.
-
-    Args:
-        embed_dims: Width (D).
-        num_heads: Attention heads.
-        output_dims: Width of image and word features (E).
-        init_cfg: ``dict(type='Pretrained', checkpoint=..., prefix='last_block.')``.
-
-    Reference:
-        Radford et al., ICML 2021.
-    """
-
-    def __init__(
-        self,
-        *,
-        embed_dims: int = 768,
-        num_heads: int = 12,
-        output_dims: int = 512,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(init_cfg)
-        self.block = TransformerEncoderLayer(
-            embed_dims,
-            num_heads,
-            4 * embed_dims,
-            norm_cfg=NORM,
-            act_cfg=ACTIVATION,
-            # Its own, since the parent writes into it.
-            attn_cfg={},
-            ffn_cfg={},
-        )
-        self.ln_post = nn.LayerNorm(embed_dims)
-        self.proj = nn.Parameter(torch.empty(embed_dims, output_dims))
-        nn.init.normal_(self.proj, std=embed_dims**-0.5)
-        self.requires_grad_(False)
-
-    def norm(self, tokens: Tensor) -> Tensor:
-        """Normalise tokens (B, N, D) as the block's attention sees them."""
-        return self.block.norm1(tokens)
-
-    def forward(self, tokens: Tensor, normed: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the block.
-
-        Args:
-            tokens: Class token and patches of the last block but one, (B, N, D).
-            normed: The same behind :meth:`norm`; a gradient is taken with respect to
-                them.
-
-        Returns:
-            Tokens, (B, N, D), and attention, mean over the heads, (B, 1, N, N).
-        """
-        attention: list[Tensor] = []
-
-        def keep(module: nn.Module, given: tuple, output: tuple) -> None:
-            attention.append(output[1].unsqueeze(1))
-
-        handle = self.block.attn.attn.register_forward_hook(keep)
-        try:
-            attended = self.block.attn(normed, identity=tokens)
-        finally:
-            handle.remove()
-        found = self.block.ffn(self.block.norm2(attended), identity=attended)
-        return found, attention[0]
-
-    def project(self, tokens: Tensor) -> Tensor:
-        """Give what words are compared with: tokens (..., D) to features (..., E)."""
-        return self.ln_post(tokens) @ self.proj
