@@ -12,6 +12,7 @@ from .edge_head import EdgeHead
 from .erasing_head import CubicErasingHead, ErasingHead
 from .puzzle_cam_head import AddedPuzzleHead, PuzzleCAMHead
 from .seam_head import SEAMHead
+from .weclip_head import WeCLIPHead
 
 __all__ = [
     'AddedErasingHead',
@@ -29,4 +30,5 @@ __all__ = [
     'PuzzleCAMHead',
     'SEAMHead',
     'SqrtCAMHead',
+    'WeCLIPHead',
 ]
