@@ -73,6 +73,34 @@ class PILResize(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class PILResizeToMultiple(BaseTransform):
+    """Enlarge the image to sides that are multiples of a patch, as CLIP-ES does.
+
+    Sets `img`, `img_shape` and `scale_factor` (width, height); the aspect may change a
+    little. Masks are left alone.
+
+    Args:
+        divisor: What both sides become multiples of, in pixels.
+
+    Raises:
+        InputError: If the divisor is not positive.
+    """
+
+    def __init__(self, divisor: int) -> None:
+        if not (isinstance(divisor, int) and divisor > 0):
+            raise InputError(f'divisor={divisor}; give a number of pixels above 0')
+        self.divisor = divisor
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize the image of the results."""
+        height, width = (side + -side % self.divisor for side in results['img_shape'])
+        return set_size(results, (width, height))
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(divisor={self.divisor})'
+
+
+@TRANSFORMS.register_module()
 class RandomResizeLong(BaseTransform):
     """Resize the image so that its long side is drawn from a range.
 

@@ -22,11 +22,13 @@ class WordCAMs:
     Attributes:
         maps: Raw Grad-CAM of the first n words, shape (n, h, w).
         probabilities: Softmax over all words, shape (K,).
+        feature: Of the image, comparable with words, shape (E,).
         attention: Mean over the heads, class token first, shape (N, N).
     """
 
     maps: Tensor
     probabilities: Tensor
+    feature: Tensor
     attention: Tensor
 
 
@@ -149,6 +151,7 @@ class CLIPLastBlock(BaseModule):
         return WordCAMs(
             maps=grad_cam(activations, weights),
             probabilities=scores.detach(),
+            feature=feature.detach(),
             attention=attention[0].mean(dim=0),
         )
 

@@ -5,6 +5,7 @@ from .affinity_head import AffinityHead
 from .base_affinity_head import BaseAffinityHead
 from .base_cam_head import BaseCAMHead
 from .cam_head import CAMHead, SqrtCAMHead
+from .clip_es_head import CLIPESHead
 from .deeplabv1_head import DeepLabV1Head
 from .deeplabv2_head import DeepLabV2Head
 from .deeplabv3plus_head import DeepLabV3PlusHead
@@ -21,6 +22,7 @@ __all__ = [
     'BaseAffinityHead',
     'BaseCAMHead',
     'CAMHead',
+    'CLIPESHead',
     'CubicErasingHead',
     'DeepLabV1Head',
     'DeepLabV2Head',

@@ -28,8 +28,8 @@ class CAMEncoderDecoder(EncoderDecoder):
     Training takes the views of a data wrapper, or plain images as the single
     view ``'full'``. Predicted samples carry ``seg_logits`` (raw CAM of the tags'
     classes) and ``cam`` (normalised), both :class:`PresentMaps`, ``pred_sem_seg`` and
-    ``tag_scores``. ``test_cfg`` holds ``normalization`` ('min_max' as SEAM, or 'max' as
-    AffinityNet) and ``background_threshold``.
+    ``tag_scores``. ``test_cfg`` holds ``normalization`` ('min_max' as SEAM, 'max' as
+    AffinityNet, or 'none' for maps in [0, 1]) and ``background_threshold``.
 
     Attributes:
         dataset_meta: The dataset's metainfo, of which heads that read words get

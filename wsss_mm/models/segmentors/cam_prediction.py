@@ -17,7 +17,12 @@ from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead
 from wsss_mm.models.structures import PresentMaps
 from wsss_mm.utils.errors import InputError
 
-NORMALIZATIONS = {'min_max': inference_min_max_norm, 'max': inference_max_norm}
+NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    'min_max': inference_min_max_norm,
+    'max': inference_max_norm,
+    # For maps that a head has normalised in cells.
+    'none': lambda maps: maps,
+}
 AXES = {'horizontal': -1, 'vertical': -2}
 
 Fuse = Callable[[Tensor, Tensor], Tensor]
@@ -159,7 +164,7 @@ def write_predictions(
         raws: Per image the raw maps of its classes, shape (n, H, W).
         views: Per image one of its views.
         tag_scores: Per image the probability of each class, shape (C,).
-        normalization: ``'min_max'`` or ``'max'``.
+        normalization: ``'min_max'``, ``'max'`` or ``'none'``.
         threshold: Constant score of the background, not negative.
 
     Raises:
