@@ -23,6 +23,7 @@ from wsss_mm.models.backbones.clip_last_block import CLIPLastBlock
 from wsss_mm.models.structures import BackboneOutput
 from wsss_mm.models.text import WordFeatures, words_of_classes
 from wsss_mm.registry import MODELS
+from wsss_mm.utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class CLIPPseudoMasks(BaseModule):
         dilations: Of :func:`par`.
         iterations: Of :func:`par`.
 
+    Raises:
+        InputError: If a number is out of range.
+
     Reference:
         Zhang et al., "Frozen CLIP" (WeCLIP), CVPR 2024, and its released code.
 
@@ -79,6 +83,12 @@ class CLIPPseudoMasks(BaseModule):
         iterations: int = 20,
     ) -> None:
         super().__init__()
+        if not 0 <= box_threshold < 1:
+            raise InputError(f'box_threshold is {box_threshold}; give one in [0, 1)')
+        if len(layers) != 2 or min(layers) < 1:
+            raise InputError(f'layers is {layers}; give two numbers of at least 1')
+        if iterations < 0:
+            raise InputError(f'iterations is {iterations}; give 0 or more')
         self.last_block = CLIPLastBlock(**(last_block or {}))
         self.word_features = WordFeatures(**text)
         self.words = words
@@ -137,13 +147,20 @@ class CLIPPseudoMasks(BaseModule):
         Args:
             cams: Of :meth:`tag_cams`.
             affinity: Learnt, shape (B, N, N); None before there is one.
+
+        Raises:
+            InputError: If there are fewer blocks than are asked for.
         """
+        count = self.layers if affinity is None else self.selected_layers
+        if count > len(cams.attention):
+            raise InputError(
+                f'pseudo_masks.layers asks for {count} blocks, but backbone and last '
+                f'block have {len(cams.attention)}'
+            )
+        layers = patch_attention(cams.attention, layers=count)
         if affinity is None:
-            attention = patch_attention(cams.attention, layers=self.layers).mean(dim=1)
-        else:
-            layers = patch_attention(cams.attention, layers=self.selected_layers)
-            attention = select_attention(layers, affinity)
-        return attention_transition(attention)
+            return attention_transition(layers.mean(dim=1))
+        return attention_transition(select_attention(layers, affinity))
 
     def refined(self, cams: TagCAMs, affinity: Tensor | None) -> list[Tensor]:
         """Spread the maps along the attention; per image shape (n, h, w)."""
