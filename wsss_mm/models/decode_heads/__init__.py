@@ -2,6 +2,7 @@
 
 from .added_erasing_head import AddedErasingHead
 from .affinity_head import AffinityHead
+from .attention_cam_head import AttentionCAMHead
 from .base_affinity_head import BaseAffinityHead
 from .base_cam_head import BaseCAMHead
 from .cam_head import CAMHead, SqrtCAMHead
@@ -19,6 +20,7 @@ __all__ = [
     'AddedErasingHead',
     'AddedPuzzleHead',
     'AffinityHead',
+    'AttentionCAMHead',
     'BaseAffinityHead',
     'BaseCAMHead',
     'CAMHead',
