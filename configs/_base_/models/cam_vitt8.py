@@ -1,5 +1,5 @@
-# Plain CAM on a small vision transformer with patches of 8 pixels, refined along its own
-# attention: small enough for two CPU cores, and to be trained from scratch.
+# Plain CAM on a small vision transformer with patches of 8 pixels, refined along its
+# own attention: small enough for two CPU cores, and to be trained from scratch.
 model = dict(
     type='CAMEncoderDecoder',
     data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
