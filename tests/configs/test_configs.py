@@ -266,7 +266,7 @@ def test_cams_can_be_refined(name):
     cfg = load(name)
     if cfg.model.type != 'CAMEncoderDecoder':
         return
-    assert {'crf', 'rw', 'rw_crf', 'pamr'} <= set(cfg.refine)
+    assert {'crf', 'rw', 'rw_crf', 'pamr', 'par'} <= set(cfg.refine)
     for chain in cfg.refine:
         steps = build_chain({chain: chain_steps(cfg, chain)}, chain)
         assert type(steps[0]).__name__.endswith('Background')
