@@ -1,6 +1,6 @@
 """Read the tensors of a TorchScript archive without running the code in it.
 
-The archive is a zip file that stores everything uncompressed: ``<name>/data.pkl``, a
+The archive is a zip file that stores, uncompressed but for code: ``<name>/data.pkl``, a
 pickle of nested modules, and ``<name>/data/<key>``, the values of their tensors. Read
 from PyTorch's ``torch/csrc/jit/serialization``.
 """
@@ -65,12 +65,12 @@ def read_archive(archive: zipfile.ZipFile) -> dict[str, Tensor]:
     if len(pickles) != 1:
         raise InputError('it holds no data.pkl, so it is no TorchScript archive')
     folder = pickles[0].removesuffix('data.pkl')
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
-        raise InputError('it is compressed, which torch.jit.save never does')
+    if entries[pickles[0]].compress_type != zipfile.ZIP_STORED:
+        raise InputError('data.pkl is compressed, which torch.jit.save never does')
     modules = interpret(archive.read(pickles[0]))
     tensors: dict[str, Tensor] = {}
     storages: dict[Storage, Tensor] = {}
-    left = 2 * sum(entry.file_size for entry in entries.values())
+    left = 2 * sum(entry.compress_size for entry in entries.values())
     for name, stored in tensors_below(modules):
         storage = stored.storage
         left -= math.prod(stored.shape) * storage.dtype.itemsize
