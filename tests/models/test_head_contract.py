@@ -41,12 +41,20 @@ CLIP_ES = dict(
     text=dict(encoder=TINY_TEXT),
 )
 
+TINY_VIT = dict(
+    type='AttentionViT', embed_dims=24, num_layers=2, num_heads=2, img_size=64
+)
+
 # What a head needs beside a thin ResNet-18, see `tiny_network`.
 RECIPES = {
     'CLIPESHead': dict(
         decode_head=CLIP_ES,
         backbone=TINY_CLIP,
         test_cfg=dict(normalization='none', background_threshold=0.5),
+    ),
+    'AttentionCAMHead': dict(
+        decode_head=dict(type='AttentionCAMHead', in_channels=24, attention_layers=2),
+        backbone=TINY_VIT,
     ),
     'CAMHead': dict(decode_head=CAM),
     'SqrtCAMHead': dict(decode_head=dict(CAM, type='SqrtCAMHead')),

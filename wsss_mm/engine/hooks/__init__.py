@@ -1,5 +1,6 @@
 """Hooks."""
 
+from .affinity_switch_hook import AffinitySwitchHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .dataset_meta_hook import DatasetMetaHook
 from .finite_training_hook import FiniteTrainingHook
@@ -8,6 +9,7 @@ from .reconstruction_ramp_hook import ReconstructionRampHook
 from .weights_fit_hook import WeightsFitHook
 
 __all__ = [
+    'AffinitySwitchHook',
     'AtomicCheckpointHook',
     'DatasetMetaHook',
     'FiniteTrainingHook',

@@ -1,3 +1,4 @@
+from .attention_vit import AttentionViT
 from .clip_vit import CLIPVisionTransformer
 from .resnest_wsss import ResNeStWSSS
 from .resnet38d import ResNet38d
@@ -6,6 +7,7 @@ from .vgg16_wsss import VGG16WSSS, VGG16SeeNet
 
 __all__ = [
     'VGG16WSSS',
+    'AttentionViT',
     'CLIPVisionTransformer',
     'ResNeStStem',
     'ResNeStWSSS',

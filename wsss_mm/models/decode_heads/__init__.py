@@ -2,6 +2,7 @@
 
 from .added_erasing_head import AddedErasingHead
 from .affinity_head import AffinityHead
+from .attention_cam_head import AttentionCAMHead
 from .base_affinity_head import BaseAffinityHead
 from .base_cam_head import BaseCAMHead
 from .cam_head import CAMHead, SqrtCAMHead
@@ -13,11 +14,13 @@ from .edge_head import EdgeHead
 from .erasing_head import CubicErasingHead, ErasingHead
 from .puzzle_cam_head import AddedPuzzleHead, PuzzleCAMHead
 from .seam_head import SEAMHead
+from .weclip_head import WeCLIPHead
 
 __all__ = [
     'AddedErasingHead',
     'AddedPuzzleHead',
     'AffinityHead',
+    'AttentionCAMHead',
     'BaseAffinityHead',
     'BaseCAMHead',
     'CAMHead',
@@ -31,4 +34,5 @@ __all__ = [
     'PuzzleCAMHead',
     'SEAMHead',
     'SqrtCAMHead',
+    'WeCLIPHead',
 ]

@@ -15,10 +15,12 @@ from wsss_mm.utils.errors import InputError
 
 from .cam_prediction import (
     ViewCAM,
+    image_region,
     present_classes,
     to_file,
     write_predictions,
 )
+from .patches import check_patches, pad_to_patches, patch_sides
 
 
 @MODELS.register_module()
@@ -151,6 +153,9 @@ class CAMEncoderDecoder(EncoderDecoder):
         """Compute the head's losses over all views of a batch."""
         if isinstance(inputs, Tensor):
             inputs = {'full': View(inputs, identity)}
+        sides = patch_sides(self.backbone)
+        for name, view in inputs.items():
+            check_patches(name, view.image, sides)
         head = self.decode_head
         labels = stack_image_labels(data_samples, head.num_foreground)
         return head.loss(self.look(inputs, image_labels=labels))
@@ -183,16 +188,25 @@ class CAMEncoderDecoder(EncoderDecoder):
         if any('image_labels' in sample for sample in data_samples):
             labels = stack_image_labels(data_samples, head.num_foreground)
         sizes = tuple(tuple(s.metainfo['ori_shape'][:2]) for s in data_samples)
+        padded = pad_to_patches(inputs, patch_sides(self.backbone))
         with torch.set_grad_enabled(head.needs_gradients or torch.is_grad_enabled()):
             context = self.look(
-                {'full': View(inputs, identity)}, image_labels=labels, image_sizes=sizes
+                {'full': View(padded, identity)}, image_labels=labels, image_sizes=sizes
             )
             cams, logits = head.predict(context)
         views = []
         for sample, cam, scores in zip(data_samples, cams.detach(), logits.detach()):
             classes = present_classes(sample, head.num_foreground).to(cam.device)
-            size = context.input_size()
-            views.append(ViewCAM(cam[classes], classes, scores, size, sample.metainfo))
+            views.append(
+                ViewCAM(
+                    cam[classes],
+                    classes,
+                    scores,
+                    context.input_size(),
+                    image_region(inputs, sample.metainfo),
+                    sample.metainfo,
+                )
+            )
         return views
 
     def write(
