@@ -30,8 +30,8 @@ from wsss_mm.workflow.kept_files import (
 )
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.processes import share, workers_here
-from wsss_mm.workflow.resume import start_from_nothing
-from wsss_mm.workflow.weights import load_weights
+from wsss_mm.workflow.resume import check_start_weights, start_from_nothing
+from wsss_mm.workflow.weights import load_start_weights, load_weights
 
 # A process may have to wait for the images of another: a day.
 WAIT_SECONDS = 86400
@@ -129,6 +129,8 @@ def generate_cams(
             f'{config}: its network has to be trained; give the checkpoint, or the '
             'folder it was trained into (wsss train)'
         )
+    if checkpoint is None:
+        check_start_weights(cfg, what='network')
     cfg = for_pseudo_labels(
         cfg, split=split, threshold=fixed, single_scale=single_scale
     )
@@ -194,8 +196,14 @@ def predict(
         inputs=input_folders(cfg),
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    if checkpoint is None:
+        # A config of what is not trained may say nothing of training, or all of it.
+        cfg.train_dataloader = cfg.train_cfg = None
+        cfg.optim_wrapper = cfg.param_scheduler = None
     runner = Runner.from_cfg(cfg)
-    if checkpoint is not None:
+    if checkpoint is None:
+        load_start_weights(runner.model)
+    else:
         load_weights(runner.model, checkpoint)
     runner.test()
     written = [out / CAM_FOLDER] * cams + [out / MASK_FOLDER] * masks

@@ -6,6 +6,7 @@ configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
 """
 
 from .chain import build_chain, refine
+from .ignore_unsure import IgnoreUnsure
 from .par_refiner import PARRefiner
 from .pool import refine_all, run_pool
 from .refiners import (
@@ -25,6 +26,7 @@ __all__ = [
     'ConfidentTrainingScores',
     'DenseCRFRefiner',
     'EdgeWalkRefiner',
+    'IgnoreUnsure',
     'LabelCRFRefiner',
     'PAMRRefiner',
     'PARRefiner',

@@ -1,6 +1,6 @@
 # WeCLIP's decoder on CLIP's frozen ViT-B/16, trained from the mask files of any method:
 # nothing here knows of tags or words.
-clip_weights = 'weights/clip_vit_b16.pth'
+clip_weights = 'data/weights/clip_vit_b16.pth'
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),

@@ -1,7 +1,7 @@
 # WeCLIP on CLIP's ViT-B/16, which stays frozen: a decoder is trained. The file is what
-# `wsss convert ViT-B-16.pt weights/clip_vit_b16.pth` makes of OpenAI's, open_clip's or
+# `wsss convert ViT-B-16.pt data/weights/clip_vit_b16.pth` makes of OpenAI's, open_clip's or
 # Hugging Face's weights; `wsss doctor` says where they are published.
-clip_weights = 'weights/clip_vit_b16.pth'
+clip_weights = 'data/weights/clip_vit_b16.pth'
 model = dict(
     type='WeCLIP',
     # The images keep ImageNet's mean and deviation, not CLIP's, as they were published

@@ -1,5 +1,5 @@
-# Words of CLIP-ES for PASCAL VOC (its released lists, MIT licence). Classes that are not
-# here go by their names.
+# Words of CLIP-ES for PASCAL VOC (its released lists, MIT licence). Classes that are
+# not here go by their names.
 class_words = dict(
     bird='bird avian',
     chair='chair seat',
