@@ -19,6 +19,7 @@ from wsss_mm.apis.dataset import (
 from wsss_mm.apis.refine import seed_jobs
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.output_folder import OutputFolder
+from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
@@ -124,6 +125,7 @@ def generate_cams(
     automatic = threshold == AUTO
     fixed = None if threshold is None or automatic else float(threshold)
     register_components(cfg)
+    check_cam_network(cfg, config)
     if checkpoint is None and needs_training(cfg):
         raise InputError(
             f'{config}: its network has to be trained; give the checkpoint, or the '
@@ -208,6 +210,26 @@ def predict(
     runner.test()
     written = [out / CAM_FOLDER] * cams + [out / MASK_FOLDER] * masks
     LOGGER.info('wrote %s', ', '.join(map(str, written)))
+
+
+def check_cam_network(cfg: Config, config: str | Path) -> None:
+    """Refuse a config whose network makes no CAMs.
+
+    Args:
+        cfg: Config whose components are registered.
+        config: Its name.
+
+    Raises:
+        InputError: If it is that of a segmenter or of an affinity network.
+    """
+    head = MODELS.get(cfg.model.decode_head.type)
+    if isinstance(head, type) and issubclass(head, BaseCAMHead):
+        return
+    raise InputError(
+        f'{config}: its network, a {cfg.model.type} with a '
+        f'{cfg.model.decode_head.type}, makes no CAMs; train and test it with '
+        'wsss train and wsss test'
+    )
 
 
 def needs_training(cfg: Config) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from wsss_mm.apis.generate import needs_training
+from wsss_mm.apis.generate import check_cam_network, needs_training
 from wsss_mm.apis.refine import needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.atomic import atomic_write
@@ -123,6 +123,7 @@ def run_method(
         raise InputError(f'gpus must be at least 1, not {gpus}')
     cfg = load_config(str(config), options, work_dir=work_dir)
     register_components(cfg)
+    check_cam_network(cfg, config)
     if not needs_training(cfg):
         check_start_weights(cfg, what='network')
     fixed = cfg.model.test_cfg.background_threshold
