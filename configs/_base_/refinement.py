@@ -14,3 +14,5 @@ refine = dict(crf=['crf'], rw=['walk'], rw_crf=['walk', 'crf'], pamr=['pamr'])
 training_scores = dict(
     type='TrainingScores', low_alpha=4, high_alpha=24, parameters='soft'
 )
+# The pixel-adaptive refinement of AFA and WeCLIP, which is not PAMR.
+refine['par'] = [dict(type='PARRefiner')]

@@ -18,3 +18,5 @@ training_scores = dict(
     background_threshold=0.10,
     parameters='label',
 )
+# The pixel-adaptive refinement of AFA and WeCLIP, which is not PAMR.
+refine['par'] = [dict(type='PARRefiner')]

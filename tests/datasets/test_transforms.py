@@ -152,6 +152,13 @@ def test_a_random_factor_of_the_image_s_own_size(shape):
     assert max(factors) > 1.3
 
 
+def test_random_rescaling_with_another_filter(image):
+    step = RandomRescale(0.5, 0.5, interpolation='bilinear', backend='pillow')
+    done = step(results_of(image))
+    expected = Image.fromarray(image).resize((22, 15), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(done['img'], np.array(expected))
+
+
 @pytest.mark.parametrize('shape', [(1, 1), (8000, 30), (30, 8000)])
 def test_extreme_images_survive_training_and_inference(shape):
     image = np.full((*shape, 3), 200, np.uint8)

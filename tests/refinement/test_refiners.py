@@ -177,7 +177,7 @@ def test_pamr_refiner_is_its_function(seed):
 
 
 @pytest.mark.usefixtures('compiled')
-@pytest.mark.parametrize('name', ['crf', 'rw', 'rw_crf', 'pamr'])
+@pytest.mark.parametrize('name', ['crf', 'rw', 'rw_crf', 'pamr', 'par'])
 @pytest.mark.parametrize('tags', [0, 2])
 @pytest.mark.parametrize('constants', ['refinement', 'refinement_edge'])
 def test_the_chains_of_the_config(root, seed, edge, name, tags, constants):

@@ -21,6 +21,7 @@ from wsss_mm.apis.unreadable import unreadable_images
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.atomic import naming
 from wsss_mm.io.output_folder import OutputFolder
+from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError, NotFiniteError
 from wsss_mm.utils.logging import LOGGER
@@ -34,8 +35,8 @@ from wsss_mm.workflow.kept_files import (
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share, workers_here
-from wsss_mm.workflow.resume import start_from_nothing
-from wsss_mm.workflow.weights import load_weights
+from wsss_mm.workflow.resume import check_start_weights, start_from_nothing
+from wsss_mm.workflow.weights import load_start_weights, load_weights
 
 # A process may have to wait for the images of another: a day.
 WAIT_SECONDS = 86400
@@ -132,11 +133,14 @@ def generate_cams(
     automatic = threshold == AUTO
     fixed = None if threshold is None or automatic else float(threshold)
     register_components(cfg)
+    check_cam_network(cfg, config)
     if checkpoint is None and needs_training(cfg):
         raise InputError(
             f'{config}: its network has to be trained; give the checkpoint, or the '
             'folder it was trained into (wsss train)'
         )
+    if checkpoint is None:
+        check_start_weights(cfg, what='network')
     cfg = for_pseudo_labels(
         cfg, split=split, threshold=fixed, single_scale=single_scale
     )
@@ -208,16 +212,43 @@ def predict(
         inputs=input_folders(cfg),
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    if checkpoint is None:
+        # A config of what is not trained may say nothing of training, or all of it.
+        cfg.train_dataloader = cfg.train_cfg = None
+        cfg.optim_wrapper = cfg.param_scheduler = None
     with naming(out):
         runner = Runner.from_cfg(cfg)
-        if checkpoint is not None:
+        if checkpoint is None:
+            load_start_weights(runner.model)
+        else:
             load_weights(runner.model, checkpoint)
         try:
             runner.test()
         except NotFiniteError as error:
-            raise InputError(f'{error} (weights of {checkpoint})') from error
+            source = 'its start' if checkpoint is None else checkpoint
+            raise InputError(f'{error} (weights of {source})') from error
     written = [out / CAM_FOLDER] * cams + [out / MASK_FOLDER] * masks
     LOGGER.info('wrote %s', ', '.join(map(str, written)))
+
+
+def check_cam_network(cfg: Config, config: str | Path) -> None:
+    """Refuse a config whose network makes no CAMs.
+
+    Args:
+        cfg: Config whose components are registered.
+        config: Its name.
+
+    Raises:
+        InputError: If it is that of a segmenter or of an affinity network.
+    """
+    head = MODELS.get(cfg.model.decode_head.type)
+    if isinstance(head, type) and issubclass(head, BaseCAMHead):
+        return
+    raise InputError(
+        f'{config}: its network, a {cfg.model.type} with a '
+        f'{cfg.model.decode_head.type}, makes no CAMs; train and test it with '
+        'wsss train and wsss test'
+    )
 
 
 def needs_training(cfg: Config) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from wsss_mm.apis.generate import needs_training
+from wsss_mm.apis.generate import check_cam_network, needs_training
 from wsss_mm.apis.refine import needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.atomic import atomic_write, naming
@@ -30,6 +30,7 @@ from wsss_mm.workflow.method import (
     train_stage,
 )
 from wsss_mm.workflow.nested_datasets import only_dataset
+from wsss_mm.workflow.resume import check_start_weights
 from wsss_mm.workflow.stage import Stage, run_stages
 
 SEED_SCORES_KEY = 'train_dataloader.dataset.data_prefix.seed_scores_path'
@@ -102,8 +103,9 @@ def run_method(
         config: Config of the method's CAM network: a path, or a name of those we ship.
         work_dir: Folder of everything; ``work_dirs/<config>`` if None.
         segmenter: The NAME of ``<config>_NAME.py``; the first DeepLab if None.
-        chain: Chain of the config that makes the segmenter's masks; ``rw_crf`` where
-            ``<config>_affinity.py`` exists, else ``none``, if None.
+        chain: Chain of the config that makes the segmenter's masks; its
+            ``default_refine`` if None, else ``rw_crf`` where ``<config>_affinity.py``
+            exists, else ``none``.
         threshold: Background threshold of the pseudo masks, in [0, 1), or ``'auto'``;
             the config's if None.
         options: Config values to override for the CAM network, by dotted key.
@@ -126,12 +128,15 @@ def run_method(
         raise InputError(f'gpus must be at least 1, not {gpus}')
     cfg = load_config(str(config), options, work_dir=work_dir)
     register_components(cfg)
+    check_cam_network(cfg, config)
+    if not needs_training(cfg):
+        check_start_weights(cfg, what='network')
     fixed = cfg.model.test_cfg.background_threshold
     plan = Plan(
         config=str(config),
         cfg=cfg,
         folder=Path(cfg.work_dir),
-        chain=chain_name(chain or default_chain(config)),
+        chain=chain_name(chain or default_chain(config, cfg)),
         threshold=fixed if threshold is None else threshold,
         options=options or {},
         workers=(os.cpu_count() or 1) if workers is None else workers,

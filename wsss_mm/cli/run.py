@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='folder of everything (default: by config)')
     parser.add_argument(
         '--refine',
-        help="chain of the config that makes the segmenter's masks (default: rw_crf "
-        'where <config>_affinity.py exists, else none)',
+        help="chain of the config that makes the segmenter's masks (default: its "
+        'default_refine, else rw_crf where <config>_affinity.py exists, else none)',
     )
     parser.add_argument(
         '--threshold',

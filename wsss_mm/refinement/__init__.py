@@ -7,6 +7,8 @@ configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
 
 from .affinity import Affinity, DenseAffinity, EdgeAffinity, LocalAffinity
 from .chain import build_chain, refine, resolve_steps
+from .ignore_unsure import IgnoreUnsure
+from .par_refiner import PARRefiner
 from .refiners import (
     DenseCRFRefiner,
     LabelCRFRefiner,
@@ -26,9 +28,11 @@ __all__ = [
     'DenseCRFRefiner',
     'EdgeAffinity',
     'EdgeWalkRefiner',
+    'IgnoreUnsure',
     'LabelCRFRefiner',
     'LocalAffinity',
     'PAMRRefiner',
+    'PARRefiner',
     'PowerBackground',
     'RandomWalkRefiner',
     'Seed',

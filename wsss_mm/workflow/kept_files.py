@@ -14,7 +14,7 @@ from wsss_mm.io.json_text import read_object
 from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
-from wsss_mm.workflow.weights import fingerprint
+from wsss_mm.workflow.weights import fingerprint, start_weights
 
 SHOWN = 4
 LONGEST = 200
@@ -154,11 +154,18 @@ def network_settings(cfg: Config, checkpoint: str | Path | None) -> dict[str, An
     test_cfg = model.get('module', model)['test_cfg']
     threshold = test_cfg.pop('background_threshold')
     cams = dict(
-        weights=None if checkpoint is None else fingerprint(checkpoint),
+        weights=fingerprints(cfg) if checkpoint is None else fingerprint(checkpoint),
         model=model,
         pipeline=cfg.test_dataloader.dataset.pipeline,
     )
     return dict(cams=cams, threshold=threshold)
+
+
+def fingerprints(cfg: Config) -> dict[str, str]:
+    """Sum up the weights that a network without training starts from, by their key."""
+    files = start_weights(cfg)
+    known = {file: fingerprint(file) for file in set(files.values())}
+    return {key: known[file] for key, file in files.items()}
 
 
 def settings_of(folder: Path) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Hooks."""
 
+from .affinity_switch_hook import AffinitySwitchHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .batch_norm_hook import BatchNormHook
 from .dataset_meta_hook import DatasetMetaHook
@@ -10,6 +11,7 @@ from .reconstruction_ramp_hook import ReconstructionRampHook
 from .weights_fit_hook import WeightsFitHook
 
 __all__ = [
+    'AffinitySwitchHook',
     'AtomicCheckpointHook',
     'BatchNormHook',
     'DatasetMetaHook',
