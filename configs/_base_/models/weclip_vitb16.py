@@ -1,6 +1,6 @@
 # WeCLIP on CLIP's ViT-B/16, which stays frozen: a decoder is trained. The file is what
-# `wsss convert ViT-B-16.pt data/weights/clip_vit_b16.pth` makes of OpenAI's, open_clip's or
-# Hugging Face's weights; `wsss doctor` says where they are published.
+# `wsss convert ViT-B-16.pt data/weights/clip_vit_b16.pth` makes of OpenAI's,
+# open_clip's or Hugging Face's weights; `wsss doctor` says where they are published.
 clip_weights = 'data/weights/clip_vit_b16.pth'
 model = dict(
     type='WeCLIP',
