@@ -58,7 +58,7 @@ def needs_affinity(cfg: Config, chain: str) -> bool:
 
 
 def leaves_pixels_out(cfg: Config, chain: str) -> bool:
-    """Say whether masks of a chain are 255 where it is not sure, so not to be scored."""
+    """Say whether masks of a chain are 255 where it is not sure."""
     return any(
         getattr(TASK_UTILS.get(step['type']), 'leaves_pixels_out', False)
         for step in chain_steps(cfg, chain)
