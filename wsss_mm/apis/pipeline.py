@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from wsss_mm.apis.generate import check_cam_network, needs_training
-from wsss_mm.apis.refine import needs_affinity
+from wsss_mm.apis.refine import leaves_pixels_out, needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.io.atomic import atomic_write, naming
 from wsss_mm.utils.errors import InputError
@@ -252,6 +252,13 @@ def refinement_stages(plan: Plan, affinity_options: Mapping[str, Any]) -> list[S
         workers=plan.workers,
     )
     if plan.truth is None:
+        return [*stages, refined]
+    if leaves_pixels_out(plan.cfg, plan.chain):
+        LOGGER.info(
+            'the masks of %s leave pixels out and are not scored; refine by a chain '
+            'that does not, such as crf, and score those',
+            plan.chain,
+        )
         return [*stages, refined]
     return [*stages, refined, evaluation(plan, plan.chain, mask_folder(plan.chain))]
 

@@ -72,6 +72,14 @@ def needs_affinity(cfg: Config, chain: str) -> bool:
     return any(getattr(refiner, 'needs_affinity', False) for refiner in refiners)
 
 
+def leaves_pixels_out(cfg: Config, chain: str) -> bool:
+    """Say whether masks of a chain are 255 where it is not sure."""
+    return any(
+        getattr(TASK_UTILS.get(step['type']), 'leaves_pixels_out', False)
+        for step in chain_steps(cfg, chain)
+    )
+
+
 class AffinityNetwork:
     """A trained affinity network that predicts one image after the other.
 
