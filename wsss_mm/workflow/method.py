@@ -296,7 +296,13 @@ def affinity_config(cam_config: str | Path) -> Path:
 
 
 def default_chain(cam_config: str | Path) -> str:
-    """Choose how masks are refined: as far as the configs beside a CAM config go."""
+    """Choose how masks are refined: as the config says (``chain``), or by its fellows.
+
+    Without ``chain``, as far as the configs beside a CAM config go.
+    """
     path = find_config(cam_config)
+    chain = load_config(str(path)).get('chain')
+    if chain is not None:
+        return str(chain)
     walks = path.with_name(f'{path.stem}_affinity.py').is_file()
     return 'rw_crf' if walks else 'none'
