@@ -115,9 +115,9 @@ class CAMInferencer:
         found = list_images(images)
         chain = None if refine is None else build_local_chain(self.cfg, refine)
         for image, own in zip(found, tags_of_images(found, tags)):
-            yield self.predict(image, own, chain=chain)
+            yield self._predict(image, own, chain=chain)
 
-    def predict(
+    def _predict(
         self, image: NamedImage, tags: Sequence[str] | None, *, chain: Any
     ) -> CAMResult:
         """Predict one image."""
@@ -164,6 +164,10 @@ class SegmentationInferencer:
 
     Raises:
         InputError: If config or checkpoint cannot be used.
+
+    Reference:
+        The segmenter's config; DeepLab's four versions are Chen et al.,
+        arXiv:1412.7062, 1606.00915, 1706.05587 and 1802.02611.
     """
 
     def __init__(

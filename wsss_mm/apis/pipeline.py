@@ -113,6 +113,9 @@ def run_method(
 
     Raises:
         InputError: If a stage fails, or the folder holds results of other settings.
+
+    Reference:
+        The stages of SEAM's and AffinityNet's papers; each config names its source.
     """
     if gpus < 1:
         raise InputError(f'gpus must be at least 1, not {gpus}')

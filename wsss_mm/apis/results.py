@@ -44,6 +44,9 @@ class SegmentationResult:
     def save(self, folder: str | Path) -> None:
         """Write ``masks/<name>.png`` and ``pictures/<name>.png`` into a folder.
 
+        Args:
+            folder: Where to write; made if it is not there.
+
         Raises:
             InputError: If they cannot be written.
         """
@@ -91,6 +94,9 @@ class CAMResult:
         """Write ``cams``, ``masks`` and ``pictures`` of the image into a folder.
 
         The files have the forms of `generate_cams`.
+
+        Args:
+            folder: Where to write; made if it is not there.
 
         Raises:
             InputError: If they cannot be written.

@@ -48,6 +48,9 @@ def train(
     Raises:
         InputError: If config, data or weights cannot be used, or another training
             writes into this folder.
+
+    Reference:
+        The config's; the README of its folder says what the recipe follows.
     """
     cfg = load_config(str(config), options, work_dir=work_dir)
     prepare_launcher(cfg, launcher)
@@ -92,6 +95,9 @@ def evaluate_checkpoint(
 
     Raises:
         InputError: If config, data or weights cannot be used.
+
+    Reference:
+        The protocol of VOC 2012, as docs/protocol.md writes it down.
     """
     cfg = load_config(str(config), options, work_dir=work_dir)
     prepare_launcher(cfg, launcher)

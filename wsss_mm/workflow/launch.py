@@ -63,11 +63,20 @@ def load_config(
             f'{path}: an option does not fit it ({error}); entries of a list go by '
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
+    keep_no_workers(cfg)
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
+
+
+def keep_no_workers(cfg: Config) -> None:
+    """Clear ``persistent_workers``, which torch refuses, of loaders without workers."""
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader is not None and loader.get('num_workers') == 0:
+            loader['persistent_workers'] = False
 
 
 def register_components(cfg: Config) -> None:
