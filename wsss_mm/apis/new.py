@@ -87,6 +87,9 @@ def new_project(
 
     Raises:
         InputError: If photographs or tags cannot be used, or `out` holds files.
+
+    Reference:
+        Zhou et al., CVPR 2016: the plain CAM, which the project trains.
     """
     photos = Path(photos)
     workers = (os.cpu_count() or 1) if workers is None else workers

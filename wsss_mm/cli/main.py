@@ -27,6 +27,7 @@ DESCRIPTIONS = {
     'eval': 'score a folder of masks or CAM files against true masks',
     'run': 'run all the stages of a method: from tags to a segmenter',
     'predict': 'CAMs and masks of single images',
+    'masks': 'masks from annotations that a person corrected',
     'new': 'start a project of your own',
     'demo': 'show methods from tags to a report on generated images',
     'doctor': 'check the installation and a dataset, and say how to put them right',

@@ -68,6 +68,7 @@ from .normalisation import (
     training_max_norm,
     training_min_max_norm,
 )
+from .outline import encode_rle, keyholed_outlines, layered_regions, trace_outlines
 from .pamr import local_affinity, pamr
 from .pixel_correlation import pixel_correlation
 from .present_mask import present_masks
@@ -108,6 +109,7 @@ __all__ = [
     'dense_crf_joint',
     'dense_crf_shared',
     'edge_affinity',
+    'encode_rle',
     'equivariance_loss',
     'equivariant_cross_loss',
     'fill_polygon',
@@ -115,7 +117,9 @@ __all__ = [
     'inference_max_norm',
     'inference_min_max_norm',
     'iou_report',
+    'keyholed_outlines',
     'label_unary',
+    'layered_regions',
     'local_affinity',
     'mask_absent',
     'max_norm',
@@ -151,6 +155,7 @@ __all__ = [
     'threshold_histogram',
     'threshold_separation',
     'tile_image',
+    'trace_outlines',
     'training_max_norm',
     'training_min_max_norm',
     'transition_matrix',

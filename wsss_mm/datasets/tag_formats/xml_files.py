@@ -5,8 +5,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from wsss_mm.datasets.tag_formats.rows import Row, TagTable, clean_names, clean_path
-from wsss_mm.io.limits import MOST_TABLE_BYTES, read_bytes
-from wsss_mm.io.wording import brief, first_line
+from wsss_mm.io.safe_xml import parse_xml
+from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 
 CVAT, VOC = 'annotations', 'annotation'
@@ -71,20 +71,3 @@ def read_cvat(path: Path, root: ElementTree.Element) -> TagTable:
         raise InputError(f'{path}: names no image{tracks}; export CVAT for images 1.1')
     labels = [node.findtext('name', '') for node in root.iter('label')]
     return TagTable('CVAT for images', tuple(rows), clean_names(labels))
-
-
-def parse_xml(path: Path) -> ElementTree.Element:
-    """Read an XML file without a document type, whose entities could grow.
-
-    Raises:
-        InputError: If it is no XML or has one.
-    """
-    content = read_bytes(path, most=MOST_TABLE_BYTES, kind='an XML file')
-    if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
-        raise InputError(f'{path}: a document type, which is not read; remove it')
-    try:
-        return ElementTree.fromstring(content)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise InputError(
-            f'{path}: no valid XML ({first_line(error)}); export it again'
-        ) from error
