@@ -18,6 +18,7 @@ from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.folders import SEED_FOLDER, chain_name, mask_folder
 from wsss_mm.workflow.launch import has_masks, load_config, register_components
 from wsss_mm.workflow.lock import locked
+from wsss_mm.workflow.logged import logged_figure
 from wsss_mm.workflow.method import (
     affinity_config,
     cams_stage,
@@ -29,6 +30,8 @@ from wsss_mm.workflow.method import (
     segmenter_test_stage,
     train_stage,
 )
+from wsss_mm.workflow.run_facts import facts_of_run
+from wsss_mm.workflow.run_report import write_run_report
 from wsss_mm.workflow.stage import Stage, run_stages
 
 SEED_SCORES_KEY = 'train_dataloader.dataset.data_prefix.seed_scores_path'
@@ -109,7 +112,8 @@ def run_method(
 
     Returns:
         ``seconds`` of each stage and ``stages``: the figures of ``cam``,
-        ``pseudo_mask``, the chain and ``segmentation``, in percent.
+        ``pseudo_mask``, the chain and ``segmentation``, in percent; ``tag_mAP`` of the
+        CAM network and what the run ``used``.
 
     Raises:
         InputError: If a stage fails, or the folder holds results of other settings.
@@ -137,22 +141,32 @@ def run_method(
     stages += segmenter_stages(plan, segmenter, segmenter_options or {})
     with locked(plan.folder):
         seconds = run_stages(stages, plan.folder, gpus=gpus)
-        return write_results(plan, seconds)
+        return write_results(plan, seconds, gpus=gpus)
 
 
-def write_results(plan: Plan, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """Gather the figures of all stages into ``results.json``."""
+def write_results(
+    plan: Plan, seconds: Mapping[str, float], *, gpus: int = 1
+) -> dict[str, Any]:
+    """Gather the figures of all stages into ``results.json`` and ``report.html``."""
     names = dict.fromkeys(('cam', 'pseudo_mask', plan.chain, 'segmentation'))
     figures = {
         name: json.loads((plan.folder / f'{name}.json').read_text())
         for name in names
         if (plan.folder / f'{name}.json').is_file()
     }
-    results = dict(seconds=dict(seconds), stages=figures)
-    path = plan.folder / 'results.json'
+    results: dict[str, Any] = dict(seconds=dict(seconds), stages=figures)
+    if plan.network is not None:
+        results['tag_mAP'] = logged_figure(plan.network, 'tag_mAP')
+    path, report = plan.folder / 'results.json', plan.folder / 'report.html'
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    if report.is_file() and all(before.get(key) == results[key] for key in results):
+        # Nothing has run: what was used is what was used then.
+        return dict(before)
+    results['used'] = facts_of_run(plan.cfg, gpus=gpus)
     with atomic_write(path) as part:
         part.write_text(json.dumps(results, indent=1))
     LOGGER.info('wrote %s', path)
+    LOGGER.info('wrote %s', write_run_report(plan.folder, workers=plan.workers))
     return results
 
 
