@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsss_mm import __version__
-from wsss_mm.cli.messages import DEBUG, readable_errors
+from wsss_mm.cli.messages import DEBUG, readable_errors, saying_how_to_go_on
 from wsss_mm.workflow.child import end_with_parent
 
 # What the modules call themselves: to read it there would mean to import them all.
@@ -76,7 +76,7 @@ def run_command(
         os.environ[DEBUG] = '1'
     # A stage of a pipeline ends with it, however that ends.
     end_with_parent()
-    with readable_errors():
+    with readable_errors(), saying_how_to_go_on(name):
         return module.run(args) or 0
 
 
