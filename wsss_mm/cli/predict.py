@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsss_mm.apis.export import PLACES, MaskExport
+from wsss_mm.apis.images import list_images
 from wsss_mm.apis.inferencer import CAMInferencer, SegmentationInferencer
 from wsss_mm.apis.results import CAMResult, SegmentationResult
 from wsss_mm.cli.command_line import add_config_options, config_options
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Predict the images, write what was found, and say where."""
+    list_images(args.images)  # before a network is loaded
     export = MaskExport(args.out, args.formats, overwrite=args.overwrite)
     count = 0
     for result in results_of(args):
