@@ -139,6 +139,11 @@ def test_coco(photos, tmp_path, prefix):
     assert found.tags['monday/b.png'] == ('cat', 'fire truck')
 
 
+def test_a_file_of_all_images_beside_them_is_found(photos):
+    write(photos / '_annotations.coco.json', coco())
+    check(photos, photos)
+
+
 def test_coco_of_other_annotations_is_refused(tmp_path):
     content = coco()
     del content['annotations'][0]['category_id']

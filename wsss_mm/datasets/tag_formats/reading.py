@@ -24,6 +24,11 @@ READERS = {
     '.json': read_json_table,
     '.xml': read_xml_table,
 }
+# Of Roboflow, CVAT and this project.
+WHOLE = frozenset(
+    {'_annotations.coco.json', '_classes.csv', 'annotations.xml', 'annotations.json'}
+    | {'tags.csv', 'tags.json', 'image_labels.csv'}
+)
 KINDS = (
     'a CSV or JSON table, COCO JSON, CVAT or PASCAL VOC XML, a list such as '
     'cat_train.txt, a folder of labelme or VOC files, or of one folder a class'
@@ -59,8 +64,19 @@ def read_tag_table(path: str | Path) -> TagTable:
     return read(path)
 
 
+def is_whole(path: Path) -> bool:
+    """Say whether a file in a folder of photographs is called as one of all tags."""
+    return path.is_file() and path.name.lower() in WHOLE
+
+
 def read_folder(folder: Path) -> TagTable:
-    """Read the files of every image in a folder, or the folders of every class."""
+    """Read the files of every image in a folder, or the folders of every class.
+
+    A file of all images, as Roboflow and CVAT put beside them, comes first.
+    """
+    whole = [path for path in sorted(folder.iterdir()) if is_whole(path)]
+    if len(whole) == 1:
+        return READERS[whole[0].suffix.lower()](whole[0])
     files = [path for path in sorted(folder.rglob('*.xml')) if path.is_file()]
     if files:
         return read_voc_folder(folder, files)
