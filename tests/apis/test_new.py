@@ -70,6 +70,7 @@ def test_what_is_written_trains_and_predicts(photos, weights):
         assert dataset.metainfo['classes'] == classes
         assert cfg.model.decode_head.num_classes == 3
         assert cfg.model.backbone.init_cfg.checkpoint == str(weights.resolve())
+        assert cfg.model.backbone.frozen_stages == 2
         assert len(dataset) == 4
     cfg, dataset = build(project.config)
     assert [dataset.get_data_info(i)['image_labels'].tolist() for i in range(4)] == [
@@ -80,6 +81,7 @@ def test_what_is_written_trains_and_predicts(photos, weights):
     ]
     model = MODELS.build(cfg.model)
     model.init_weights()
+    model.train()
     batch = dict(
         inputs=[dataset[i]['inputs'] for i in (0, 1)],
         data_samples=[dataset[i]['data_samples'] for i in (0, 1)],
@@ -88,6 +90,11 @@ def test_what_is_written_trains_and_predicts(photos, weights):
         model(**model.data_preprocessor(batch, True), mode='loss')
     )
     assert torch.isfinite(loss)
+    loss.backward()
+    learnt = {name for name, one in model.named_parameters() if one.grad is not None}
+    assert 'decode_head.classifier.weight' in learnt
+    assert any(name.startswith('backbone.layer3') for name in learnt)
+    assert not any(name.startswith('backbone.layer2') for name in learnt)
     _, tested = build(project.segmenter, 'test')
     # The long side of 128 is what a network looks at.
     assert tuple(tested[0]['inputs'].shape) == (3, 96, 128)

@@ -255,6 +255,8 @@ def describe(sizes: Sizes, long_sides: Sequence[int], *, on_gpu: bool) -> list[s
         f'pixels for the CAM network, {sizes.segmenter_steps} for the segmenter: '
         f'{round(sizes.cam_steps * sizes.batch / len(long_sides))} times over all'
     )
+    if sizes.frozen is not None:
+        steps += f'; the first {sizes.frozen} stages stay as they are, to save time'
     return [f'device: {device}', size, steps]
 
 

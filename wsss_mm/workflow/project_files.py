@@ -173,9 +173,17 @@ def model_text(files: ProjectFiles, *, segmenter: bool = False) -> str:
     if segmenter and files.network.padded:
         crop = files.sizes.crop
         lines.append(f'    data_preprocessor=dict(size=({crop}, {crop})),')
+    backbone = []
+    if files.sizes.frozen is not None:
+        backbone.append(f'frozen_stages={files.sizes.frozen}')
     if files.network.weights is not None:
-        weights = files.network.weights
-        lines.append(f'    backbone=dict(init_cfg=dict(checkpoint={weights!r})),')
+        backbone.append(f'init_cfg=dict(checkpoint={files.network.weights!r})')
+    if backbone:
+        lines += [
+            '    backbone=dict(',
+            *(f'        {one},' for one in backbone),
+            '    ),',
+        ]
     lines.append(f'    decode_head=dict(num_classes={len(files.classes)}),')
     return '\n'.join([*lines, ')'])
 
