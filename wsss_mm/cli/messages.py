@@ -8,6 +8,7 @@ debug messages.
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
@@ -128,3 +129,33 @@ def readable_errors() -> Iterator[None]:
             raise
         print(f'error: {ended}', file=sys.stderr)
         raise SystemExit(1) from error
+
+
+# How to go on after a command that was interrupted.
+GOING_ON = {
+    'train': 'the same command with --resume goes on from the last checkpoint',
+    'run': 'finished stages are kept; the same command goes on from here',
+    'demo': 'finished stages are kept; the same command goes on from here',
+    'cams': 'finished images are kept; the same command makes the rest',
+    'refine': 'finished images are kept; the same command makes the rest',
+}
+SIGNALS = (128 + signal.SIGTERM, 128 + signal.SIGHUP)
+
+
+@contextmanager
+def saying_how_to_go_on(command: str) -> Iterator[None]:
+    """Say what to do after Ctrl-C or a signal, instead of a traceback.
+
+    Args:
+        command: Name of the sub-command.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f'\ninterrupted; {GOING_ON.get(command, "start it again")}', flush=True)
+        raise SystemExit(128 + signal.SIGINT) from None
+    except SystemExit as stop:
+        if stop.code in SIGNALS:
+            said = GOING_ON.get(command, 'start it again')
+            print(f'ended by a signal; {said}', flush=True)
+        raise
