@@ -7,7 +7,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
-from mmengine.runner import Runner
 
 from wsss_mm.apis.background_threshold import AUTO, choose_from_files, write_masks
 from wsss_mm.apis.dataset import (
@@ -35,6 +34,7 @@ from wsss_mm.workflow.kept_files import (
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share, workers_here
+from wsss_mm.workflow.quiet_runner import build_runner
 from wsss_mm.workflow.resume import check_start_weights, start_from_nothing
 from wsss_mm.workflow.weights import load_start_weights, load_weights
 
@@ -217,7 +217,7 @@ def predict(
         cfg.train_dataloader = cfg.train_cfg = None
         cfg.optim_wrapper = cfg.param_scheduler = None
     with naming(out):
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner(cfg)
         if checkpoint is None:
             load_start_weights(runner.model)
         else:
