@@ -13,6 +13,8 @@ slows both, prints a table and writes one JSON file:
                       back: seconds, peak memory, difference of the loss.
   dense_crf           Two dense CRFs of one image in separate calls, on one lattice
                       and filtered jointly; then a pool of processes against one.
+  threshold_curve     60 background thresholds of CAM files in one pass, against
+                      reading all files again for each.
 
 Set OMP_NUM_THREADS to choose the number of threads.
 """
@@ -31,6 +33,7 @@ import torch
 from benchmark_dense_crf import add_dense_crf
 from benchmark_pixel_correlation import add_pixel_correlation
 from benchmark_random_walk import add_random_walk
+from benchmark_threshold_curve import add_threshold_curve
 from benchmark_training_step import add_training_step
 
 
@@ -44,6 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_random_walk(commands)
     add_training_step(commands)
     add_dense_crf(commands)
+    add_threshold_curve(commands)
     return parser.parse_args(argv)
 
 
