@@ -16,6 +16,8 @@ slows both, prints a table and writes one JSON file:
   weclip              WeCLIP's training step against its published procedure:
                       seconds, peak memory, difference of the loss. At the default
                       size two minutes and 3 GB.
+  threshold_curve     60 background thresholds of CAM files in one pass, against
+                      reading all files again for each.
 
 Set OMP_NUM_THREADS to choose the number of threads.
 """
@@ -34,6 +36,7 @@ import torch
 from benchmark_dense_crf import add_dense_crf
 from benchmark_pixel_correlation import add_pixel_correlation
 from benchmark_random_walk import add_random_walk
+from benchmark_threshold_curve import add_threshold_curve
 from benchmark_training_step import add_training_step
 from benchmark_weclip import add_weclip
 
@@ -49,6 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_training_step(commands)
     add_dense_crf(commands)
     add_weclip(commands)
+    add_threshold_curve(commands)
     return parser.parse_args(argv)
 
 
