@@ -13,6 +13,8 @@ slows both, prints a table and writes one JSON file:
                       back: seconds, peak memory, difference of the loss.
   dense_crf           Two dense CRFs of one image in separate calls, on one lattice
                       and filtered jointly; then a pool of processes against one.
+  cam_inference       CAMs of an image at 4 scales with mirrors, against the loop of
+                      released inference: seconds, peak memory, difference.
   threshold_curve     60 background thresholds of CAM files in one pass, against
                       reading all files again for each.
 
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmark_cam_inference import add_cam_inference
 from benchmark_dense_crf import add_dense_crf
 from benchmark_pixel_correlation import add_pixel_correlation
 from benchmark_random_walk import add_random_walk
@@ -48,6 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_training_step(commands)
     add_dense_crf(commands)
     add_threshold_curve(commands)
+    add_cam_inference(commands)
     return parser.parse_args(argv)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from wsss_mm import __version__
 from wsss_mm.cli.messages import DEBUG, readable_errors
+from wsss_mm.utils.memory import use_huge_pages
 from wsss_mm.workflow.child import end_with_parent
 
 # What the modules call themselves: to read it there would mean to import them all.
@@ -60,6 +61,7 @@ def run_command(
     Returns:
         The exit status.
     """
+    use_huge_pages()
     # Pure-Python mmcv warns at every start about an operator that nothing here uses.
     warnings.filterwarnings('ignore', 'Fail to import ``Multi', UserWarning)
     module = importlib.import_module(f'wsss_mm.cli.{name}')
