@@ -29,8 +29,8 @@ def saliency_mask(
     The score of a class is the harmonic mean of its attention and the saliency.
     A pixel takes its best class if that scores at least `threshold`, the saliency
     is at least `least_saliency`, and not two classes attend to it with `conflict` or
-    more. It is background if the saliency is below `least_saliency` and no class attends
-    to it with `threshold` or more. Everything else is ignored.
+    more. It is background if the saliency is below `least_saliency` and no class
+    attends to it with `threshold` or more. Everything else is ignored.
 
     Source: SeeNet's proxy ground truth.
 
