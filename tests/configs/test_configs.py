@@ -39,16 +39,19 @@ def of_own_images(cfg):
 
 
 def trains_from_tags(cfg):
-    return cfg.model.type in ('CAMEncoderDecoder', 'AffinityNet', 'WeCLIP')
+    kinds = ('CAMEncoderDecoder', 'AffinityNet', 'WeCLIP', 'WeCLIPPlus')
+    return cfg.model.type in kinds
 
 
 def predicts_from_tags(cfg):
-    return trains_from_tags(cfg) and cfg.model.type != 'WeCLIP'
+    return trains_from_tags(cfg) and not cfg.model.type.startswith('WeCLIP')
 
 
 def building_on(cfg):
     """No memory for weights, but for MMSegmentation's ViT, which reads some."""
-    vit = 'VisionTransformer' in cfg.model.backbone.type
+    vit = any(
+        name in cfg.model.backbone.type for name in ('VisionTransformer', 'CLIP', 'ViT')
+    )
     return torch.device('cpu' if vit else 'meta')
 
 

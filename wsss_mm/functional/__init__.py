@@ -27,6 +27,7 @@ from .attention_affinity import (
 from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
 from .balanced_loss import balanced_cross_entropy
+from .branch_losses import dice_loss, mutual_loss, trusted_label
 from .cam import (
     competing_cam,
     competing_foreground,
@@ -139,6 +140,7 @@ __all__ = [
     'dense_crf',
     'dense_crf_joint',
     'dense_crf_shared',
+    'dice_loss',
     'edge_affinity',
     'equivariance_loss',
     'equivariant_cross_loss',
@@ -158,6 +160,7 @@ __all__ = [
     'max_views',
     'merge_tiles',
     'min_pool_loss',
+    'mutual_loss',
     'normalize_max',
     'normalize_min_max',
     'pair_affinity',
@@ -196,6 +199,7 @@ __all__ = [
     'training_max_norm',
     'training_min_max_norm',
     'transition_matrix',
+    'trusted_label',
     'upsampled_mean',
     'with_background',
     'word_probabilities',
