@@ -22,7 +22,8 @@ LEAVES = sorted(
     if '_base_' not in path.parts
 )
 SMALL = [name for name in LEAVES if 'r18_synth' in name or 'mbv2' in name]
-TRANSFORMERS = [name for name in LEAVES if 'deits16' in name or 'dinov2s14' in name]
+TRANSFORMERS = [name for name in LEAVES if '_deits16_' in name or '_dinov2s14_' in name]
+TRANSFORMERS = [name for name in TRANSFORMERS if not name.startswith('weclip/')]
 
 
 def load(name):
