@@ -14,7 +14,7 @@ from .clip_vit import CLIPVisionTransformer
 
 @MODELS.register_module()
 class CLIPWithDINO(BaseModule):
-    """Give the last map of DINOv2, and in front of nothing else those of CLIP.
+    """Give the last map of DINOv2, and those of CLIP behind it.
 
     The first of the maps is DINOv2's, on its own cells; attention and class tokens are
     CLIP's. DINOv2 sees the images at the next smaller multiples of its patch.
