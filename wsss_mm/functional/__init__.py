@@ -92,6 +92,7 @@ from .normalisation import (
     training_max_norm,
     training_min_max_norm,
 )
+from .outline import encode_rle, keyholed_outlines, layered_regions, trace_outlines
 from .pamr import local_affinity, pamr
 from .par import par, par_weights
 from .pixel_correlation import pixel_correlation
@@ -142,6 +143,7 @@ __all__ = [
     'dense_crf_shared',
     'dice_loss',
     'edge_affinity',
+    'encode_rle',
     'equivariance_loss',
     'equivariant_cross_loss',
     'feature_affinity',
@@ -152,7 +154,9 @@ __all__ = [
     'inference_min_max_norm',
     'iou_report',
     'kept_layers',
+    'keyholed_outlines',
     'label_unary',
+    'layered_regions',
     'local_affinity',
     'mask_absent',
     'max_norm',
@@ -196,6 +200,7 @@ __all__ = [
     'threshold_histogram',
     'threshold_separation',
     'tile_image',
+    'trace_outlines',
     'training_max_norm',
     'training_min_max_norm',
     'transition_matrix',

@@ -25,6 +25,7 @@ class IgnoreUnsure:
     """
 
     where: ClassVar[str] = 'pool'
+    leaves_pixels_out: ClassVar[bool] = True
     confidence: float
 
     def __post_init__(self) -> None:

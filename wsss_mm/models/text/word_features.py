@@ -164,10 +164,12 @@ def load_text_encoder(encoder: nn.Module, checkpoint: str) -> None:
 def fill_randomly(encoder: CLIPTextEncoder) -> None:
     """Give an encoder the random weights that CLIP's training starts from."""
     generator = torch.Generator().manual_seed(0)
-    for parameter in encoder.parameters():
+    for name, parameter in encoder.named_parameters():
         if parameter.ndim > 1:
             std = parameter.shape[-1] ** -0.5
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+        elif parameter.ndim == 1:
+            parameter.fill_(float(name.endswith('weight')))
 
 
 def read_kept(path: Path) -> dict[str, Tensor]:
