@@ -164,6 +164,23 @@ def test_a_step_trains_the_head_and_nothing_else():
         assert same is not (name in learning), name
 
 
+def test_masks_of_a_mixed_precision_training_are_made_in_full():
+    network = build().eval()
+    data = batch()
+    images = torch.stack(data['inputs'])
+    plain = masks_of(network, images, [[1, 0, 1], [0, 1, 0]])
+    full = losses_of(network, data)
+    for trusts in (False, True):
+        network.trusts_affinity = trusts
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            mixed = masks_of(network, images, [[1, 0, 1], [0, 1, 0]])
+            losses = losses_of(network, data)
+        assert (mixed == plain).float().mean() > 0.9
+        assert all(loss.dtype == torch.float32 for loss in losses.values())
+        for name, loss in losses.items():
+            assert float(loss) == pytest.approx(float(full[name]), rel=0.2)
+
+
 def test_features_have_no_graph():
     network = build()
     output = network.backbone(torch.stack(batch()['inputs']))

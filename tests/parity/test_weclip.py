@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from wsss_mm.functional import feature_affinity, kept_layers, patch_attention
 from wsss_mm.models.backbones.clip_vit import CLIPVisionTransformer
 from wsss_mm.models.decode_heads import WeCLIPHead
-from wsss_mm.models.segmentors.clip_pseudo_masks import CLIPPseudoMasks, with_background
+from wsss_mm.models.segmentors.clip_pseudo_masks import CLIPPseudoMasks, pixel_scores
 
 RENAMED = {
     'projections': 'decoder_fts_fuse.linears_modulelist',
@@ -131,7 +131,7 @@ def test_a_step(golden, net, backbone, head, pseudo_masks, names, when):
     close(pseudo_masks.transition(cams, affinity), vector['trans_mat'], 1e-4)
     refined = pseudo_masks.refined(cams, affinity)
     close(torch.cat(refined), vector['refined'], 1e-4)
-    large = torch.cat([with_background(one, (64, 96))[1:] for one in refined])
+    large = torch.cat([pixel_scores(one, (64, 96))[1:] for one in refined])
     close(large, vector['refined_up'], 1e-4)
     mask = pseudo_masks(
         images, output, tags_of(net['mask_png']), names=names, affinity=affinity
@@ -174,7 +174,7 @@ def test_masks_at_the_size_of_the_image_file(
     affinity = feature_affinity(fused.detach())
     (refined,) = pseudo_masks.refined(cams, affinity)
     close(refined, vector['refined'], 1e-4)
-    close(with_background(refined, (75, 110))[1:], vector['refined_up'], 1e-4)
+    close(pixel_scores(refined, (75, 110))[1:], vector['refined_up'], 1e-4)
     # PAR looks at the network's input, enlarged.
     large = F.interpolate(images, (75, 110), mode='bilinear', align_corners=True)
     mask = pseudo_masks.label(large, cams.classes, [refined])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from wsss_mm import evaluate_checkpoint, train
+from wsss_mm import InputError, evaluate_checkpoint, generate_cams, run_method, train
 
 TINY = dict(embed_dims=32, num_heads=2)
 
@@ -79,6 +79,16 @@ def test_one_stage_from_tags(root, synth, folder):
     assert 0 <= figures['mIoU'] <= 100
     scaled = evaluate_checkpoint(config, work, tta=True)
     assert 0 <= scaled['mIoU'] <= 100
+
+
+def test_it_makes_no_cams_and_has_one_stage(root, folder):
+    config = root / 'configs/weclip/weclip_vitb16_voc.py'
+    message = 'a WeCLIP with a WeCLIPHead, makes no CAMs; train and test it with'
+    with pytest.raises(InputError, match=message):
+        run_method(config, work_dir=folder)
+    with pytest.raises(InputError, match=message):
+        generate_cams(config, 'weights.pth', out=folder)
+    assert not list(folder.iterdir())
 
 
 def test_the_decoder_from_mask_files(root, synth, folder):

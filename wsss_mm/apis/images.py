@@ -11,7 +11,6 @@ import numpy.typing as npt
 from wsss_mm.datasets.image_files import IMAGE_SUFFIXES
 from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.image_id import compose
-from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.utils.errors import InputError
 
 Array = npt.NDArray[np.uint8]
@@ -107,23 +106,3 @@ def expand(item: ImageInput, number: int) -> Iterator[NamedImage]:
 
 
 SUFFIXES = ', '.join(IMAGE_SUFFIXES)
-
-
-def run_pipeline(pipeline: Any, image: NamedImage, fields: dict[str, Any]) -> Any:
-    """Run a pipeline on an image; an unreadable file is named.
-
-    Args:
-        pipeline: That of a test, for files or for arrays.
-        image: To load.
-        fields: Further results, such as ``image_labels``.
-
-    Raises:
-        InputError: If the file is missing, truncated or not an image.
-    """
-    try:
-        return pipeline({**image.results(), **fields})
-    except UNREADABLE:
-        # The stock loader does not name the file; one that is in order leaves the
-        # failure as it is.
-        image.read()
-        raise

@@ -9,10 +9,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from wsss_mm.apis.generate import needs_training
+from wsss_mm.apis.generate import check_cam_network, needs_training
 from wsss_mm.apis.refine import leaves_pixels_out, needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
-from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.atomic import atomic_write, naming
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.folders import SEED_FOLDER, chain_name, mask_folder
@@ -29,6 +29,7 @@ from wsss_mm.workflow.method import (
     segmenter_test_stage,
     train_stage,
 )
+from wsss_mm.workflow.nested_datasets import only_dataset
 from wsss_mm.workflow.resume import check_start_weights
 from wsss_mm.workflow.stage import Stage, run_stages
 
@@ -68,7 +69,11 @@ class Plan:
         """True masks of the evaluation split and its list, if there are any."""
         if not has_masks(self.cfg, 'val'):
             return None
-        data = self.cfg.val_dataloader.dataset
+        data = only_dataset(
+            self.cfg.val_dataloader.dataset,
+            where='val_dataloader.dataset',
+            remedy='masks are scored on one',
+        )
         folder = (data.get('data_prefix') or {}).get('seg_map_path')
         if folder is None:
             return None
@@ -123,6 +128,7 @@ def run_method(
         raise InputError(f'gpus must be at least 1, not {gpus}')
     cfg = load_config(str(config), options, work_dir=work_dir)
     register_components(cfg)
+    check_cam_network(cfg, config)
     if not needs_training(cfg):
         check_start_weights(cfg, what='network')
     fixed = cfg.model.test_cfg.background_threshold
@@ -139,7 +145,7 @@ def run_method(
     if plan.chain != 'none':
         stages += refinement_stages(plan, affinity_options or {})
     stages += segmenter_stages(plan, segmenter, segmenter_options or {})
-    with locked(plan.folder):
+    with naming(plan.folder), locked(plan.folder):
         seconds = run_stages(stages, plan.folder, gpus=gpus)
         return write_results(plan, seconds)
 

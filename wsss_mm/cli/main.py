@@ -16,8 +16,10 @@ from pathlib import Path
 
 from wsss_mm import __version__
 from wsss_mm.cli.messages import DEBUG, readable_errors
-from wsss_mm.workflow.child import end_with_parent
+from wsss_mm.workflow.child import end_with_parent, signals_as_exit
 
+# After SIGTERM: enough to remove what was being written.
+SECONDS_TO_END = 5.0
 # What the modules call themselves: to read it there would mean to import them all.
 DESCRIPTIONS = {
     'train': 'train a CAM network, an affinity network or a segmenter',
@@ -75,7 +77,7 @@ def run_command(
         os.environ[DEBUG] = '1'
     # A stage of a pipeline ends with it, however that ends.
     end_with_parent()
-    with readable_errors():
+    with readable_errors(), signals_as_exit(within=SECONDS_TO_END):
         return module.run(args) or 0
 
 

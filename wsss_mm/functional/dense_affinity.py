@@ -20,7 +20,8 @@ def feature_affinity(features: Tensor) -> Tensor:
         features: Shape (B, D, h, w).
 
     Returns:
-        Affinities in (0, 1), symmetric, shape (B, N, N) with N = h w.
+        Affinities in (0, 1), symmetric, shape (B, N, N) with N = h w; half precision
+        is computed in float32.
 
     Raises:
         ValueError: If the shape is another.
@@ -30,7 +31,10 @@ def feature_affinity(features: Tensor) -> Tensor:
             f'features must have the shape (B, D, h, w), got {tuple(features.shape)}'
         )
     cells = features.flatten(2)
-    return torch.sigmoid(cells.mT @ cells)
+    if cells.dtype in (torch.float16, torch.bfloat16):
+        cells = cells.float()
+    with torch.autocast(cells.device.type, enabled=False):
+        return torch.sigmoid(cells.mT @ cells)
 
 
 def dense_affinity_label(mask: Tensor, *, radius: int = 8) -> Tensor:

@@ -5,30 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.image_file import read_rgb
 from wsss_mm.utils.errors import InputError
 
-
-@dataclass(frozen=True)
-class AffinityMap:
-    """How much neighbouring cells of an image belong together.
-
-    Attributes:
-        weights: Affinity of each cell (y, x) and the cell at (y + dy, x + dx), 0
-            where there is none, shape (P, h, w).
-        offsets: The P pairs (dy, dx).
-        stride: Pixels in a cell, along each side.
-        edge: How sure an edge is, in [0, 1], shape (h, w); None where the network
-            finds affinities without edges.
-    """
-
-    weights: Tensor
-    offsets: tuple[tuple[int, int], ...]
-    stride: int
-    edge: Tensor | None = None
+from .affinity import Affinity
 
 
 @dataclass(frozen=True)
@@ -51,7 +33,7 @@ class Seed:
     image: npt.NDArray[np.uint8]
     classes: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
-    affinity: AffinityMap | None = None
+    affinity: Affinity | None = None
     unsure: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:

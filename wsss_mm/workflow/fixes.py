@@ -1,12 +1,12 @@
 """The commands that put right what is wrong with a dataset or what a config needs."""
 
-import json
 import os
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+from wsss_mm.io.json_text import read_object
 from wsss_mm.workflow.config_files import tool_command
 
 CONVERTERS = {
@@ -16,6 +16,12 @@ CONVERTERS = {
         'voc12.py',
         'VOCtrainval_11-May-2012.tar --sbd benchmark.tgz --out {root}',
     ),
+}
+SAID = {
+    'strays': 'nothing reads them: delete them, or add their images',
+    'links': 'put a file of its own in the place of each link, or leave one image out',
+    'absent': 'look at the masks, if the classes are to be there',
+    'values': 'save class indices, 8-bit palette or grey, 255 for pixels to ignore',
 }
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
 # What makes the weights that our configs start from, by the name of their file.
@@ -81,7 +87,7 @@ def drawn_with(root: str) -> str | None:
     from wsss_mm.datasets.synth_voc import MANIFEST
 
     try:
-        numbers = json.loads((Path(root) / MANIFEST).read_text())
+        numbers = read_object(Path(root) / MANIFEST, kind='a manifest')
         options = [(key, int(numbers[key])) for key in ('train', 'val', 'seed', 'size')]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -101,8 +107,8 @@ def fix_of_data(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
         work = f'work_dirs/{Path(first).stem}'
         tool = tool_command('gen_pseudo.py')
         return f'{tool} {first} {work}/cam --out {work} --overwrite'
-    if kind == 'strays':
-        return 'nothing reads them: delete them, or add their images'
+    if kind in SAID:
+        return SAID[kind]
     table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())
     if kind == 'tags' and table:
         classes = '' if os.path.isdir(target) else f', or the classes in {target}'

@@ -10,8 +10,8 @@ from wsss_mm.engine.checkpoint_file import (
     checkpoints_in,
     newest_whole,
     point_to,
-    remove_unfinished,
 )
+from wsss_mm.io.atomic import remove_unfinished
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.fixes import where_weights_are_from

@@ -1,6 +1,5 @@
 """The HTML report of a method's run: its figures, its curve, some CAMs and masks."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,15 @@ from wsss_mm import __version__
 from wsss_mm.datasets.image_files import ImageFolder
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.image_file import read_rgb
+from wsss_mm.io.json_text import parse_json
+from wsss_mm.io.limits import MOST_NOTE_BYTES, read_text
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.visualization import draw_cam, draw_mask, write_report
 from wsss_mm.workflow.folders import mask_folder
 from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.nested_datasets import plain_datasets
 
 WORDS = {
     'cam': 'CAMs at the background threshold of the masks',
@@ -78,8 +80,9 @@ def read_results(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f'no {path}; name the work folder of a finished `wsss run`')
     try:
-        results: Any = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+        text = read_text(path, most=MOST_NOTE_BYTES, kind='a file of results')
+        results: Any = parse_json(text, where=path)
+    except InputError as error:
         raise InputError(
             f'{path}: not readable ({error}); run the method again'
         ) from error
@@ -112,7 +115,8 @@ def samples_of(
     cfg = load_config(str(configs[0]))
     import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
-    options = dict(cfg.test_dataloader.dataset, pipeline=[], lazy_init=True)
+    data = plain_datasets(cfg.test_dataloader.dataset)[0]
+    options = dict(data, pipeline=[], lazy_init=True)
     dataset = DATASETS.build(options)
     images = ImageFolder(dataset.data_prefix['img_path'])
     chains = [

@@ -11,6 +11,7 @@ from mmengine.model import BaseModule, BaseTTAModel, is_model_wrapper
 from torch import nn
 
 from wsss_mm.engine.checkpoint_file import checkpoints_in, newest_whole, read_checkpoint
+from wsss_mm.engine.finite import first_non_finite
 from wsss_mm.engine.hooks.weights_fit_hook import pretrained_modules
 from wsss_mm.engine.weights import digest_of, weights_in
 from wsss_mm.utils.errors import InputError
@@ -55,7 +56,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a checkpoint that must fit the model exactly.
 
     Raises:
-        ValueError: If names or shapes differ: the checkpoint is another config's.
+        ValueError: If names or shapes differ: the checkpoint is another config's. Or
+            if a weight is not finite.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = cast('nn.Module', model.module)
@@ -76,6 +78,12 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
             f'count?\n  {shown}'
         )
     model.load_state_dict(weights)
+    name = first_non_finite(model)
+    if name is not None:
+        raise InputError(
+            f'{path}: its weights are not finite ({name}), the training has diverged; '
+            'train anew with a lower learning rate'
+        )
 
 
 def load_start_weights(model: nn.Module) -> None:

@@ -15,7 +15,7 @@ from wsss_mm.functional import (
 )
 from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead, resize
 from wsss_mm.models.structures import PresentMaps
-from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.errors import InputError, NotFiniteError
 
 NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     'min_max': inference_min_max_norm,
@@ -209,7 +209,7 @@ def write_predictions(
     finite = torch.stack([cam.isfinite().all() for cam in cams]).tolist()
     if not all(finite):
         name = samples[finite.index(False)].metainfo.get('img_path', 'an image')
-        raise InputError(
+        raise NotFiniteError(
             f'{name}: the CAM is not finite; the network has diverged, train it with '
             'a lower learning rate'
         )

@@ -17,6 +17,7 @@ from wsss_mm.functional import (
     refine_cam,
     select_attention,
     stretch,
+    with_background,
 )
 from wsss_mm.functional.pamr import DILATIONS
 from wsss_mm.models.backbones.clip_last_block import CLIPLastBlock
@@ -195,8 +196,11 @@ class CLIPPseudoMasks(BaseModule):
         Returns:
             0 for background and i + 1 for foreground class i, int64, shape (B, H, W).
         """
-        cams = self.tag_cams(output, image_labels, names)
-        return self.label(images, cams.classes, self.refined(cams, affinity))
+        # Gradients of a saturated softmax are too small for half precision.
+        with torch.autocast(images.device.type, enabled=False):
+            cams = self.tag_cams(full_precision(output), image_labels, names)
+            refined = self.refined(cams, affinity)
+            return self.label(images.float(), cams.classes, refined)
 
     def label(
         self, images: Tensor, classes: Sequence[Tensor], maps: Sequence[Tensor]
@@ -210,7 +214,7 @@ class CLIPPseudoMasks(BaseModule):
         """
         height, width = images.shape[2:]
         scores = pad_sequence(
-            [with_background(one, (height, width)) for one in maps], True
+            [pixel_scores(one, (height, width)) for one in maps], True
         )
         refined = par(
             images, scores, dilations=self.dilations, iterations=self.iterations
@@ -221,7 +225,16 @@ class CLIPPseudoMasks(BaseModule):
         return labels.gather(1, best.flatten(1)).view_as(best)
 
 
-def with_background(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def full_precision(output: BackboneOutput) -> BackboneOutput:
+    """Give what a backbone found in float32."""
+    return BackboneOutput(
+        maps=tuple(one.float() for one in output.maps),
+        attention=tuple(one.float() for one in output.attention),
+        class_tokens=tuple(one.float() for one in output.class_tokens),
+    )
+
+
+def pixel_scores(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge refined maps, and put one minus the strongest in front of them.
 
     Args:
@@ -234,5 +247,5 @@ def with_background(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if not len(maps):
         return maps.new_ones((1, *size))
-    large = F.interpolate(stretch(maps)[None], size, mode='bilinear')[0]
-    return torch.cat([1 - large.amax(dim=0, keepdim=True), large])
+    large = F.interpolate(stretch(maps)[None], size, mode='bilinear')
+    return with_background(large)[0]
