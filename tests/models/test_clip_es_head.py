@@ -7,7 +7,7 @@ import torch
 from mmseg.structures import SegDataSample
 
 from wsss_mm.functional import (
-    attention_transition,
+    attention_affinity,
     box_mask,
     patch_attention,
     refine_cam,
@@ -66,10 +66,9 @@ def test_it_is_its_functions():
     cams = head.last_block.word_cams(tokens, names, count=2, size=(3, 4))
     raw = stretch(cams.maps.relu())
     attention = [*context.attention['full'], cams.attention[None, None]]
-    affinity = patch_attention(attention, layers=2)[0].mean(dim=0)
-    refined = refine_cam(
-        raw, attention_transition(affinity), box_mask(raw, threshold=0.3)
-    )
+    affinity = attention_affinity(patch_attention(attention, layers=2)[0].mean(dim=0))
+    once = refine_cam(raw, affinity, box_mask(raw, threshold=0.3))
+    refined = refine_cam(once, affinity)
     torch.testing.assert_close(maps[0, [0, 2]], stretch(refined))
     assert not maps[0, 1].any()
     torch.testing.assert_close(head.raw_cam(context)[0, [0, 2]], cams.maps)
