@@ -6,21 +6,18 @@ from torch import Tensor, nn
 
 from wsss_mm.functional import (
     balanced_cross_entropy,
-    dense_affinity_label,
-    dense_affinity_loss,
     dice_loss,
-    feature_affinity,
     mutual_loss,
     trusted_label,
 )
 from wsss_mm.models.structures import BackboneOutput, Features
 from wsss_mm.registry import MODELS
 
-from .weclip_head import BlockMLP, WeCLIPHead
+from .base_weclip_head import BaseWeCLIPHead, BlockMLP
 
 
 @MODELS.register_module()
-class WeCLIPPlusHead(WeCLIPHead):
+class WeCLIPPlusHead(BaseWeCLIPHead):
     """Decode CLIP's last features and DINOv2's by the same transformer blocks.
 
     The prediction is the mean of both. The branches share the affinity, are trained
@@ -100,26 +97,19 @@ class WeCLIPPlusHead(WeCLIPHead):
         return (clip + dino) / 2
 
     def mask_losses(self, fused: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Compute the losses of fused features against masks.
-
-        Args:
-            fused: Shape (B, 2 channels, h, w).
-            mask: Labels with 0 for background and 255 for pixels that do not count,
-                shape (B, H, W).
-        """
+        """Compute the losses; see the parent."""
         clip, dino = (
             F.interpolate(one, mask.shape[-2:], mode='bilinear')
             for one in self.branches(fused)
         )
         mean = (clip + dino) / 2
-        cells = F.interpolate(mask[:, None].float(), fused.shape[2:])[:, 0].long()
-        label = dense_affinity_label(cells, radius=self.radius)
-        affinity_loss = dense_affinity_loss(feature_affinity(fused), label)
+        # By the masks as they were made, as in the released code.
+        affinity_loss = self.affinity_loss(fused, mask)
         if self.trusts_prediction:
             mask = trusted_label(mask, mean.detach())
         return {
             'loss_seg': balanced_cross_entropy(mean, mask),
             'loss_dice': dice_loss(mean, mask),
-            'loss_affinity': self.affinity_weight * affinity_loss,
+            'loss_affinity': affinity_loss,
             'loss_mutual': 0.1 * mutual_loss(clip, dino),
         }

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from wsss_mm.functional import feature_affinity
 from wsss_mm.models.decode_heads.base_cam_head import stack_image_labels
+from wsss_mm.models.decode_heads.base_weclip_head import BaseWeCLIPHead
 from wsss_mm.models.decode_heads.weclip_head import WeCLIPHead
 from wsss_mm.models.structures import BackboneOutput
 from wsss_mm.registry import MODELS
@@ -54,7 +55,7 @@ class WeCLIP(EncoderDecoder):
 
     dataset_meta: dict | None = None
     trusts_affinity: bool = False
-    head_kind: type[WeCLIPHead] = WeCLIPHead
+    head_kind: type[BaseWeCLIPHead] = WeCLIPHead
 
     def __init__(  # MMSegmentation sets all of them
         self,
