@@ -5,7 +5,7 @@ walk = dict(type='EdgeWalkRefiner', beta=10, steps=256)
 walked_background = dict(type='ThresholdBackground', threshold=0.35)
 crf = dict(type='LabelCRFRefiner', parameters='label1')
 pamr = dict(type='PAMRRefiner')
-par = dict(type='PARRefiner')
+par = dict(type='PARRefiner', iterations=20)
 refine = dict(
     crf=['crf'],
     rw=['walk', 'walked_background'],

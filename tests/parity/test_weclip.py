@@ -83,6 +83,7 @@ def pseudo_masks(golden, clip_part, names):
         text=dict(templates=['a clean origami {}.']),
         words=dict(zip(names, words)),
         background_words=background,
+        iterations=20,
     )
     clip_part(maker.last_block, 'last_block.')
     features = np.concatenate([text['fg_text_features'], text['bg_text_features']])

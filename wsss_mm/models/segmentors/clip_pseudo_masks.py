@@ -59,7 +59,7 @@ class CLIPPseudoMasks(BaseModule):
             cell spread.
         cam_map: Which of the backbone's maps goes into the last block.
         dilations: Of :func:`par`.
-        iterations: Of :func:`par`.
+        iterations: Of :func:`par`; 20 in WeCLIP.
 
     Raises:
         InputError: If a number is out of range.
@@ -84,7 +84,7 @@ class CLIPPseudoMasks(BaseModule):
         box_threshold: float | None = 0.4,
         cam_map: int = -1,
         dilations: Sequence[int] = DILATIONS,
-        iterations: int = 20,
+        iterations: int = 10,
     ) -> None:
         super().__init__()
         if box_threshold is not None and not 0 <= box_threshold < 1:
