@@ -9,7 +9,7 @@ walk = dict(type='RandomWalkRefiner', beta=8, steps=64)
 crf = dict(type='DenseCRFRefiner', parameters='soft1')
 pamr = dict(type='PAMRRefiner')
 # The pixel-adaptive refinement of AFA and WeCLIP, which is not PAMR.
-par = dict(type='PARRefiner')
+par = dict(type='PARRefiner', iterations=20)
 refine = dict(
     crf=['crf'], rw=['walk'], rw_crf=['walk', 'crf'], pamr=['pamr'], par=['par']
 )

@@ -27,6 +27,7 @@ from .attention_affinity import (
 from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
 from .balanced_loss import balanced_cross_entropy
+from .branch_losses import dice_loss, mutual_loss, trusted_label
 from .cam import (
     competing_cam,
     competing_foreground,
@@ -140,6 +141,7 @@ __all__ = [
     'dense_crf',
     'dense_crf_joint',
     'dense_crf_shared',
+    'dice_loss',
     'edge_affinity',
     'encode_rle',
     'equivariance_loss',
@@ -162,6 +164,7 @@ __all__ = [
     'max_views',
     'merge_tiles',
     'min_pool_loss',
+    'mutual_loss',
     'normalize_max',
     'normalize_min_max',
     'pair_affinity',
@@ -201,6 +204,7 @@ __all__ = [
     'training_max_norm',
     'training_min_max_norm',
     'transition_matrix',
+    'trusted_label',
     'upsampled_mean',
     'with_background',
     'word_probabilities',

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from wsss_mm.functional import (
-    attention_transition,
+    attention_affinity,
     box_mask,
     patch_attention,
-    refine_cam,
     stretch,
     word_probabilities,
 )
@@ -18,6 +17,7 @@ from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead
 from wsss_mm.models.structures import Context
 from wsss_mm.models.text.class_words import Words, checked_words, words_of_classes
 from wsss_mm.models.text.word_features import WordFeatures
+from wsss_mm.refinement.affinity import DenseAffinity
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
@@ -68,6 +68,8 @@ class CLIPESHead(BaseCAMHead):
     """
 
     trainable = False
+    # Pixels in a cell, along each side: CLIP's patch.
+    stride = 16
 
     def __init__(  # noqa: PLR0913  # what a config may set
         self,
@@ -189,6 +191,7 @@ class CLIPESHead(BaseCAMHead):
         Raises:
             InputError: If there are fewer blocks than are asked for.
         """
+        size = (maps.shape[-2], maps.shape[-1])
         if self.attention_layers is None or not len(maps):
             return maps
         if not 1 <= self.attention_layers <= len(attention):
@@ -199,9 +202,11 @@ class CLIPESHead(BaseCAMHead):
         last = patch_attention(
             [one[None] for one in attention], layers=self.attention_layers
         )
-        transition = attention_transition(last[0].mean(dim=0))
+        affinity = attention_affinity(last[0].mean(dim=0))
         boxes = box_mask(maps, threshold=self.box_threshold, full_boxes=self.full_boxes)
-        return stretch(refine_cam(maps, transition, boxes))
+        # Twice, as the released code squares its matrix.
+        spread = DenseAffinity(affinity, size, self.stride, steps=2)
+        return stretch(spread.propagate(maps * boxes))
 
 
 def tokens_of(context: Context, view: str) -> Tensor:
