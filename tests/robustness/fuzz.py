@@ -2,8 +2,8 @@
 
 Prints, as JSON for each kind, how many were read, how many refused, and what ended in
 another way: an exception that is not an InputError, a message without the file's name
-or of several lines, or a read of more than 5 seconds of a processor. Each kind has a process of its
-own, whose peak of memory is that of the readers.
+or of several lines, or a read of more than 5 seconds of a processor. Each kind has a
+process of its own, whose peak of memory is that of the readers.
 """
 
 import io

@@ -293,7 +293,7 @@ def test_the_automatic_threshold_needs_images(run, folder, images, capsys):
 
 def test_masks_of_0_and_255_are_noticed(run, folder, capsys):
     for name in NAMES:
-        mask = read(folder, 'gt', name)
+        mask = read(folder, 'gt', name).copy()
         mask[mask == 2] = 255
         save_mask(folder / 'gt' / f'{name}.png', mask, PALETTE)
     run('masks')

@@ -176,7 +176,7 @@ def test_unusable_thresholds_are_refused(generate, capsys, arguments, message):
 def test_an_image_that_cannot_be_read_is_left_out_and_listed(
     generate, folder, tmp_path, capsys, damage
 ):
-    names = names_of(folder, 'train')
+    names = names_of(folder, 'trainaug')
     path = folder / f'data/JPEGImages/{names[1]}.jpg'
     whole = path.read_bytes()
     try:
@@ -199,7 +199,7 @@ def test_an_image_that_cannot_be_read_is_left_out_and_listed(
 
 
 def test_only_the_images_that_indices_choose(generate, folder, tmp_path):
-    names = names_of(folder, 'train')
+    names = names_of(folder, 'trainaug')
     option = 'test_dataloader.dataset.indices=[2,1]'
     generate('--single-scale', '--cfg-options', option)
     assert stems(tmp_path / 'masks') == sorted([names[1], names[2]])
