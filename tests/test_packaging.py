@@ -1,10 +1,8 @@
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
-import zipfile
 
 import pytest
 import yaml
@@ -82,115 +80,6 @@ SOURCES = (
 )
 
 
-def pip(*args, **kwargs):
-    command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', *args]
-    done = subprocess.run(command, capture_output=True, text=True, **kwargs)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope='session')
-def wheel(root, tmp_path_factory):
-    """The wheel, built from a copy of what it is made of."""
-    pytest.importorskip('pip')
-    setuptools = pytest.importorskip('setuptools')
-    if Version(setuptools.__version__) < Version('70.1'):
-        pytest.importorskip('wheel')
-    folder = tmp_path_factory.mktemp('wheel')
-    source = folder / 'source'
-    source.mkdir()
-    ignore = shutil.ignore_patterns('__pycache__', '*.pyc', '.mim')
-    for name in SOURCES:
-        if (root / name).is_dir():
-            shutil.copytree(root / name, source / name, ignore=ignore)
-        else:
-            shutil.copy(root / name, source / name)
-    options = ('--no-deps', '--no-build-isolation', '--no-index', '-q')
-    pip('wheel', '.', *options, '-w', str(folder / 'dist'), cwd=source)
-    (file,) = (folder / 'dist').glob('wsss_mm-*.whl')
-    return file
-
-
-def files_below(folder):
-    return {
-        path.relative_to(folder.parent).as_posix()
-        for path in folder.rglob('*')
-        if path.is_file() and '__pycache__' not in path.parts
-    }
-
-
-def test_the_wheel_has_modules_configs_tools_and_index(root, wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-        info = f'wsss_mm-{wsss_mm.__version__}.dist-info'
-        scripts = archive.read(f'{info}/entry_points.txt').decode()
-        metadata = archive.read(f'{info}/METADATA').decode()
-    modules = {path for path in files_below(root / 'wsss_mm') if '/.mim/' not in path}
-    extra = {*files_below(root / 'configs'), *files_below(root / 'tools')}
-    shipped = {f'wsss_mm/.mim/{name}' for name in (*extra, 'model-index.yml')}
-    assert 'wsss_mm/py.typed' in modules
-    assert len(extra) > 100
-    found = {name for name in names if name.startswith('wsss_mm/')}
-    assert found == modules | shipped
-    assert {name.split('/')[0] for name in names} == {'wsss_mm', info}
-    assert 'wsss = wsss_mm.cli.main:main' in scripts
-    assert 'Requires-Python: >=3.10' in metadata
-    for extra_name in ('crf', 'mminstall', 'tests'):
-        assert f'Provides-Extra: {extra_name}' in metadata
-
-
-@pytest.fixture(scope='session')
-def installed(wheel, tmp_path_factory):
-    """Run Python in a folder of its own where only the wheel has our modules."""
-    target = tmp_path_factory.mktemp('installed')
-    pip('install', '--no-deps', '--no-index', '-q', '--target', str(target), str(wheel))
-    elsewhere = tmp_path_factory.mktemp('elsewhere')
-    environment = {**os.environ, 'PYTHONPATH': str(target)}
-
-    def run(*args):
-        return subprocess.run(
-            [sys.executable, *args],
-            cwd=elsewhere,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-
-    run.target = target
-    return run
-
-
-def test_the_wheel_works_outside_of_any_checkout(installed):
-    done = installed('-m', 'wsss_mm', '--help')
-    assert done.returncode == 0, done.stderr
-    assert 'doctor' in done.stdout
-    code = (
-        'import wsss_mm\n'
-        'from wsss_mm.workflow.config_files import find_config\n'
-        'print(wsss_mm.__file__)\nprint(find_config("seam_r38_voc"))'
-    )
-    done = installed('-c', code)
-    assert done.returncode == 0, done.stderr
-    package = installed.target / 'wsss_mm'
-    config = package / '.mim' / 'configs' / 'seam' / 'seam_r38_voc.py'
-    assert done.stdout.split() == [str(package / '__init__.py'), str(config)]
-    done = installed('-m', 'wsss_mm', 'doctor')
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f'in {package}' in done.stdout
-    assert 'nothing is broken' in done.stdout
-    # Its messages name commands that are there.
-    done = installed('-m', 'wsss_mm', 'doctor', 'seam_r38_coco', '--workers', '1')
-    assert done.returncode == 1, done.stderr
-    (tool,) = re.findall(r'python (\S+/coco14.py)', done.stdout)
-    assert os.path.isfile(tool)
-    assert installed(tool, '--help').returncode == 0
-
-
-def test_the_command_is_installed(installed):
-    script = installed.target / 'bin' / 'wsss'
-    done = installed(str(script), '--version')
-    assert done.stdout == f'wsss_mm {wsss_mm.__version__}\n'
-
-
 def test_the_model_index_lists_every_metafile(root):
     index = yaml.safe_load((root / 'model-index.yml').read_text())
     files = [
@@ -256,7 +145,9 @@ def test_commands_and_folders_in_the_readme_exist(root):
     commands = [cell for row in table_rows(root, 'Commands') for cell in quoted(row[0])]
     assert len(commands) > 5
     for command in commands:
-        assert (root / command.split()[1]).is_file(), command
+        program, name = command.split()[:2]
+        file = {'wsss': f'wsss_mm/cli/{name}.py', 'python': name}[program]
+        assert (root / file).is_file(), command
     for row in table_rows(root, 'Methods')[1:]:
         for folder in quoted(row[2]):
             assert list((root / folder).glob('*.py')), folder

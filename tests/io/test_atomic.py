@@ -3,12 +3,14 @@ import multiprocessing
 import re
 import resource
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from wsss_mm.datasets.tags import write_tag_file
-from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.atomic import atomic_write, remove_unfinished
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.image_file import save_picture
 from wsss_mm.io.score_file import save_scores
@@ -105,3 +107,42 @@ def test_an_error_of_another_file_is_not_one_of_writing(tmp_path):
         atomic_write(tmp_path / 'a'),
     ):
         raise OSError(errno.ENOSPC, 'no space')
+
+
+WRITER = """
+import sys, time
+from wsss_mm.io.atomic import atomic_write
+with atomic_write(sys.argv[1]) as part:
+    part.write_text('half')
+    print('writing', flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_and_not_what_one_is_writing(
+    root, tmp_path
+):
+    path = tmp_path / 'cams' / 'x' / 'a.npz'
+    command = [sys.executable, '-c', WRITER, str(path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=root
+    ) as writer:
+        writer.stdout.readline()
+        remove_unfinished(tmp_path, below=True)
+        assert len(list(path.parent.iterdir())) == 1
+        writer.kill()
+    remove_unfinished(tmp_path)
+    assert len(list(path.parent.iterdir())) == 1
+    remove_unfinished(tmp_path, below=True)
+    assert list(path.parent.iterdir()) == []
+    remove_unfinished(tmp_path / 'missing')
+
+
+@pytest.mark.parametrize(
+    'name', ['.a.npz', '.a.0123.npz', 'a.0123456789ab.npz', '.git']
+)
+def test_other_files_stay(tmp_path, name):
+    (tmp_path / name).write_text('')
+    (tmp_path / '.link.0123456789ab.npz').symlink_to(tmp_path / name)
+    remove_unfinished(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2

@@ -30,6 +30,13 @@ class TestConfig:
         cfg = load_config(file, {'model.depth': 2, 'values.0.a': 3})
         assert (cfg.model.depth, cfg['values'][0].a) == (2, 3)
 
+    @pytest.mark.parametrize(('workers', 'kept'), [(0, False), (2, True)])
+    def test_workers_are_kept_where_there_are_some(self, root, workers, kept):
+        path = str(root / 'configs/cam/cam_r18_synth.py')
+        options = {'train_dataloader.num_workers': workers}
+        cfg = load_config(path, options)
+        assert cfg.train_dataloader.persistent_workers is kept
+
     def test_the_work_folder(self, file, tmp_path):
         assert load_config(file).work_dir == str(Path('work_dirs') / 'tiny')
         assert load_config(file, {'work_dir': 'mine'}).work_dir == 'mine'

@@ -7,7 +7,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
-from mmengine.runner import Runner
 
 from wsss_mm.apis.background_threshold import AUTO, choose_from_files, write_masks
 from wsss_mm.apis.dataset import (
@@ -19,10 +18,13 @@ from wsss_mm.apis.dataset import (
 from wsss_mm.apis.refine import seed_jobs
 from wsss_mm.apis.unreadable import unreadable_images
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.io.atomic import naming
 from wsss_mm.io.output_folder import OutputFolder
+from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead
 from wsss_mm.registry import MODELS
-from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.errors import InputError, NotFiniteError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.kept_files import (
     claim,
     network_settings,
@@ -32,8 +34,9 @@ from wsss_mm.workflow.kept_files import (
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share, workers_here
-from wsss_mm.workflow.resume import start_from_nothing
-from wsss_mm.workflow.weights import load_weights
+from wsss_mm.workflow.quiet_runner import build_runner
+from wsss_mm.workflow.resume import check_start_weights, start_from_nothing
+from wsss_mm.workflow.weights import load_start_weights, load_weights
 
 # A process may have to wait for the images of another: a day.
 WAIT_SECONDS = 86400
@@ -54,7 +57,7 @@ class GeneratedCAMs:
     out: Path
     images: int
     threshold: float
-    failures: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
 
     @property
     def cams(self) -> Path:
@@ -130,11 +133,14 @@ def generate_cams(
     automatic = threshold == AUTO
     fixed = None if threshold is None or automatic else float(threshold)
     register_components(cfg)
+    check_cam_network(cfg, config)
     if checkpoint is None and needs_training(cfg):
         raise InputError(
             f'{config}: its network has to be trained; give the checkpoint, or the '
             'folder it was trained into (wsss train)'
         )
+    if checkpoint is None:
+        check_start_weights(cfg, what='network')
     cfg = for_pseudo_labels(
         cfg, split=split, threshold=fixed, single_scale=single_scale
     )
@@ -157,7 +163,7 @@ def generate_cams(
         chosen = float(cfg.model.get('module', cfg.model).test_cfg.background_threshold)
     barrier()
     names = names_of(dataset)
-    named = {names[i]: message for i, message in failures.items()}
+    named = {names[i]: Failure(names[i], text) for i, text in failures.items()}
     return GeneratedCAMs(folder, len(dataset), chosen, named)
 
 
@@ -206,12 +212,43 @@ def predict(
         inputs=input_folders(cfg),
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    runner = Runner.from_cfg(cfg)
-    if checkpoint is not None:
-        load_weights(runner.model, checkpoint)
-    runner.test()
+    if checkpoint is None:
+        # A config of what is not trained may say nothing of training, or all of it.
+        cfg.train_dataloader = cfg.train_cfg = None
+        cfg.optim_wrapper = cfg.param_scheduler = None
+    with naming(out):
+        runner = build_runner(cfg)
+        if checkpoint is None:
+            load_start_weights(runner.model)
+        else:
+            load_weights(runner.model, checkpoint)
+        try:
+            runner.test()
+        except NotFiniteError as error:
+            source = 'its start' if checkpoint is None else checkpoint
+            raise InputError(f'{error} (weights of {source})') from error
     written = [out / CAM_FOLDER] * cams + [out / MASK_FOLDER] * masks
     LOGGER.info('wrote %s', ', '.join(map(str, written)))
+
+
+def check_cam_network(cfg: Config, config: str | Path) -> None:
+    """Refuse a config whose network makes no CAMs.
+
+    Args:
+        cfg: Config whose components are registered.
+        config: Its name.
+
+    Raises:
+        InputError: If it is that of a segmenter or of an affinity network.
+    """
+    head = MODELS.get(cfg.model.decode_head.type)
+    if isinstance(head, type) and issubclass(head, BaseCAMHead):
+        return
+    raise InputError(
+        f'{config}: its network, a {cfg.model.type} with a '
+        f'{cfg.model.decode_head.type}, makes no CAMs; train and test it with '
+        'wsss train and wsss test'
+    )
 
 
 def needs_training(cfg: Config) -> bool:

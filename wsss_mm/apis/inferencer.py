@@ -25,7 +25,8 @@ from wsss_mm.registry import DATASETS, MODELS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.launch import load_config, register_components
 from wsss_mm.workflow.nested_datasets import plain_datasets
-from wsss_mm.workflow.weights import load_weights
+from wsss_mm.workflow.resume import check_start_weights
+from wsss_mm.workflow.weights import load_start_weights, load_weights
 
 Tags = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -74,6 +75,8 @@ class CAMInferencer:
                 f'{config}: its network has to be trained; give the checkpoint, or the '
                 'folder it was trained into'
             )
+        if checkpoint is None:
+            check_start_weights(cfg, what='network')
         if threshold is not None:
             cfg.model.test_cfg.background_threshold = threshold
         self.network = Network(cfg, checkpoint, views=multi_scale, device=device)
@@ -116,9 +119,9 @@ class CAMInferencer:
         found = list_images(images)
         chain = None if refine is None else build_local_chain(self.cfg, refine)
         for image, own in zip(found, tags_of_images(found, tags)):
-            yield self.predict(image, own, chain=chain)
+            yield self._predict(image, own, chain=chain)
 
-    def predict(
+    def _predict(
         self, image: NamedImage, tags: Sequence[str] | None, *, chain: Any
     ) -> CAMResult:
         """Predict one image."""
@@ -144,6 +147,7 @@ class CAMInferencer:
             tag_scores=dict(zip(names[1:], scores)),
             class_names=names,
             palette=self.network.palette,
+            path=image.path,
         )
 
 
@@ -165,6 +169,10 @@ class SegmentationInferencer:
 
     Raises:
         InputError: If config or checkpoint cannot be used.
+
+    Reference:
+        The segmenter's config; DeepLab's four versions are Chen et al.,
+        arXiv:1412.7062, 1606.00915, 1706.05587 and 1802.02611.
     """
 
     def __init__(
@@ -205,6 +213,7 @@ class SegmentationInferencer:
                 mask=mask,
                 class_names=self.network.class_names,
                 palette=self.network.palette,
+                path=image.path,
             )
 
 
@@ -230,10 +239,12 @@ class Network:
         data = dict(tested, pipeline=[], lazy_init=True)
         self.meta = DATASETS.build(data).metainfo
         check_classes(self.meta.get('classes'))
-        if cfg.model.get('backbone') is not None:
+        if checkpoint is not None and cfg.model.get('backbone') is not None:
             cfg.model.backbone.init_cfg = None
         module = MODELS.build(cfg.model)
-        if checkpoint is not None:
+        if checkpoint is None:
+            load_start_weights(module)
+        else:
             load_weights(module, checkpoint)
         module.dataset_meta = self.meta
         self.model: Any = module

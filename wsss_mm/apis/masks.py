@@ -19,6 +19,7 @@ from wsss_mm.apis.refine import (
     AffinityNetwork,
     chain_steps,
     needs_affinity,
+    raise_failures,
     save_all,
     save_refined,
     save_seed_scores,
@@ -30,6 +31,7 @@ from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.refinement import build_chain, refine_all, run_pool
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder, score_folder
 from wsss_mm.workflow.kept_files import claim, settings_of
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
@@ -45,12 +47,13 @@ class WrittenFiles:
     Attributes:
         folder: Folder of the files, one for each image.
         images: How many images there are, those of an earlier run included.
-        failures: For each image that failed, what is wrong with its files.
+        failures: For each image that failed, what is wrong with its files, or the
+            traceback of a fault of the program.
     """
 
     folder: Path
     images: int
-    failures: Mapping[str, str]
+    failures: Mapping[str, Failure]
 
 
 def refine_masks(
@@ -238,18 +241,15 @@ def check_refinement(
 
 
 def report_failures(written: Sequence[WrittenFiles | GeneratedCAMs]) -> None:
-    """Raise an error that lists the images which failed, if any did.
+    """End a command some of whose images failed; return if all succeeded.
 
     Raises:
-        InputError: With one line for each image.
+        InputError: If files of some images cannot be used.
+        RuntimeError: If images failed by a fault of the program.
     """
     barrier()  # launchers end all processes when one ends with an error
     # What comes after a failure fails as well: the first is said.
-    failures: dict[str, str] = {}
+    failures: dict[str, Failure] = {}
     for part in written:
         failures = {**part.failures, **failures}
-    if failures:
-        shown = '\n  '.join(f'{name}: {one}' for name, one in sorted(failures.items()))
-        raise InputError(
-            f'{len(failures)} of {written[0].images} images failed:\n  {shown}'
-        )
+    raise_failures(failures, total=written[0].images if written else 0)

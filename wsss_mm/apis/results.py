@@ -28,6 +28,7 @@ class SegmentationResult:
         mask: Class indices, 0 for the background, uint8 (H, W).
         class_names: Names of the K classes, background first.
         palette: RGB colour of each class, values in 0..255.
+        path: Of the image's file; None for an array.
     """
 
     name: str
@@ -35,6 +36,7 @@ class SegmentationResult:
     mask: Picture
     class_names: tuple[str, ...]
     palette: Sequence[Sequence[int]]
+    path: Path | None = None
 
     def picture(self) -> Picture:
         """Draw image and mask side by side, RGB, uint8 (H, W', 3)."""
@@ -43,6 +45,9 @@ class SegmentationResult:
 
     def save(self, folder: str | Path) -> None:
         """Write ``masks/<name>.png`` and ``pictures/<name>.png`` into a folder.
+
+        Args:
+            folder: Where to write; made if it is not there.
 
         Raises:
             InputError: If they cannot be written.
@@ -67,6 +72,7 @@ class CAMResult:
         tag_scores: Probability of each foreground class, in [0, 1].
         class_names: Names of the K classes, background first.
         palette: RGB colour of each class, values in 0..255.
+        path: Of the image's file; None for an array.
     """
 
     name: str
@@ -77,6 +83,7 @@ class CAMResult:
     tag_scores: Mapping[str, float]
     class_names: tuple[str, ...]
     palette: Sequence[Sequence[int]]
+    path: Path | None = None
 
     def picture(self) -> Picture:
         """Draw the tagged image, its CAMs and its mask side by side, (H, W', 3)."""
@@ -91,6 +98,9 @@ class CAMResult:
         """Write ``cams``, ``masks`` and ``pictures`` of the image into a folder.
 
         The files have the forms of `generate_cams`.
+
+        Args:
+            folder: Where to write; made if it is not there.
 
         Raises:
             InputError: If they cannot be written.

@@ -31,6 +31,15 @@ WEIGHTS = {
     'resnest50_imagenet.pth': 'resnest50-528c19ca.pth',
     'resnest101_imagenet.pth': 'resnest101-22405ba7.pth',
     'resnest269_imagenet.pth': 'resnest269-0cc87c48.pth',
+    'clip_vit_b16.pth': 'ViT-B-16.pt',
+}
+# Where authors publish what the commands above convert, and how to know it is whole.
+SOURCES = {
+    'ViT-B-16.pt': (
+        'OpenAI publishes ViT-B-16.pt, about 350 MB, at https://openaipublic.azureedge.'
+        'net/clip/models/5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
+        '/ViT-B-16.pt; its SHA-256 is the long part of that address'
+    ),
 }
 
 
@@ -42,6 +51,14 @@ def fix_of_weights(path: str) -> str:
     if os.path.join(Path(PRETRAIN).stem, '') in path:
         return f'wsss train {PRETRAIN}'
     return f'wsss convert SOURCE {shlex.quote(path)}'
+
+
+def where_weights_are_from(path: str) -> str:
+    """Say how to get a file of weights that one of our configs names."""
+    source = WEIGHTS.get(os.path.basename(path), '')
+    if source in SOURCES:
+        return f'make it with: {fix_of_weights(path)}. {SOURCES[source]}'
+    return 'the comments of the config say where they come from'
 
 
 def cam_config(path: str) -> str:

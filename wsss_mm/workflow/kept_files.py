@@ -9,12 +9,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.atomic import atomic_write, remove_unfinished
 from wsss_mm.io.json_text import read_object
 from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
-from wsss_mm.workflow.weights import fingerprint
+from wsss_mm.workflow.weights import fingerprint, start_weights
 
 SHOWN = 4
 LONGEST = 200
@@ -54,7 +54,8 @@ def note_path(folder: Path) -> Path:
 def claim(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
     """Note the settings that a folder's files are made with, or refuse to mix them.
 
-    Files without a note, as other programs leave them, are kept and said to be.
+    Files without a note, as other programs leave them, are kept and said to be. What a
+    killed command left unfinished is removed.
 
     Args:
         folder: Folder of the files.
@@ -66,6 +67,9 @@ def claim(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None
             cannot be read.
     """
     note = note_path(folder)
+    if is_main_process():
+        remove_unfinished(folder, below=True)
+        remove_unfinished(folder.parent)
     # As JSON keeps it: tuples are lists, and types are text.
     wanted = json.loads(json.dumps(settings, default=str))
     if note.is_file() and not overwrite:
@@ -150,11 +154,18 @@ def network_settings(cfg: Config, checkpoint: str | Path | None) -> dict[str, An
     test_cfg = model.get('module', model)['test_cfg']
     threshold = test_cfg.pop('background_threshold')
     cams = dict(
-        weights=None if checkpoint is None else fingerprint(checkpoint),
+        weights=fingerprints(cfg) if checkpoint is None else fingerprint(checkpoint),
         model=model,
         pipeline=cfg.test_dataloader.dataset.pipeline,
     )
     return dict(cams=cams, threshold=threshold)
+
+
+def fingerprints(cfg: Config) -> dict[str, str]:
+    """Sum up the weights that a network without training starts from, by their key."""
+    files = start_weights(cfg)
+    known = {file: fingerprint(file) for file in set(files.values())}
+    return {key: known[file] for key, file in files.items()}
 
 
 def settings_of(folder: Path) -> dict[str, Any] | None:

@@ -29,6 +29,8 @@ from wsss_mm.workflow.provenance import digest_of_input, relative_to
 # Those that can be run in several processes; the others take one.
 LAUNCHED = {'train.py', 'gen_pseudo.py', 'test.py'}
 MESSAGE = re.compile(r'(\S+: )?error: ')
+# As torch's launcher lists processes, the first to end as the last.
+KILLED = re.compile(r'^ *traceback *: Signal \d+ \(\w+\) received by PID \d+$')
 SHOWN = 12
 
 
@@ -214,6 +216,9 @@ def what_it_said(output: bytes) -> list[str]:
     Behind the message a launcher of several processes writes a page of its own.
     """
     lines = output.decode(errors='replace').splitlines()
+    killed = [line.partition(': ')[2] for line in lines if KILLED.search(line)]
+    if killed and not any(MESSAGE.match(line) for line in lines):
+        return [f'{killed[-1]} (of several processes the first that ended)']
     end = max(0, len(lines) - SHOWN)
     first = next((i for i, line in enumerate(lines) if MESSAGE.match(line)), end)
     return lines[first : first + SHOWN]

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from mmengine.utils import ProgressBar
 
+from wsss_mm.io.atomic import remove_unfinished
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.output_folder import OutputFolder
@@ -97,6 +98,9 @@ class PseudoLabelHook(Hook):
                 f'{self.out_dir}: cannot be made a folder ({error.strerror}); '
                 'choose another output folder'
             ) from error
+        if is_main_process():
+            for name in (CAM_FOLDER, MASK_FOLDER):
+                remove_unfinished(self.out_dir / name, below=True)
         if not os.access(self.out_dir, os.W_OK):
             raise InputError(
                 f'{self.out_dir}: cannot be written to; choose another output folder'
