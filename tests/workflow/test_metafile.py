@@ -192,7 +192,7 @@ def test_configs_of_trusted_folders_alone(tmp_path, monkeypatch):
     [
         ('Models:\n- {Name: a, Name: b}', r':2: .* twice'),
         ('a: &a {b: 1}\nModels:\n- {<<: *a}', r':3: .* is merged'),
-        ('Models: ' + '[' * 5000, r'no metafile that can be read'),
+        ('Models:\n' + '[' * 5000, r':2: lists in too many lists'),
         ('Models:\n- Name: 2001-99-99', r'no metafile that can be read'),
         (
             'Models:\n- {Name: a, Config: c}\n- {Name: a, Config: c}',
