@@ -188,6 +188,7 @@ class Cams(Kind):
             for pattern in ('cams/*.npz', 'masks/*.png')
             for path in folder.glob(pattern)
             if (folder / 'masks' / f'{path.stem}.png').is_file()
+            and not path.name.startswith('.')
         }
 
     def done_twice(self, folder: Path, log: Path, before: Any) -> str:
