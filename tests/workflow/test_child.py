@@ -98,9 +98,9 @@ STUCK = """
 import time
 from wsss_mm.workflow.child import signals_as_exit
 with signals_as_exit(within=0.5):
-    print('ready', flush=True)
     while True:
         try:
+            print('ready', flush=True)
             time.sleep(60)
         except BaseException:
             pass
