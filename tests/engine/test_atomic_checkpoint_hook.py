@@ -163,8 +163,8 @@ def test_any_torch_resumes_without_unpickling(cfg):
     """No allow-list, which torch 2.1 has not: tensors and Python's own types."""
     runner = train(cfg)
     path = Path(cfg.work_dir, 'iter_4.pth')
-    with torch.serialization.safe_globals([]):
-        content = torch.load(path, weights_only=True)
+    # Nothing is allowed here but what torch itself allows.
+    content = torch.load(path, weights_only=True)
     assert content['optimizer']['state']
     assert len(content['message_hub']['log_scalars']['train/loss']['history']) == 4
     cfg.train_cfg.max_iters = 6

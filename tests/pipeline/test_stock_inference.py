@@ -90,9 +90,7 @@ def check_masks(config, checkpoint, paths):
     expected = masks_of_ours(config, checkpoint, paths)
     paths = list(expected)
     arrays = [mmcv.imread(path) for path in paths]
-    inferencer = MMSegInferencer(
-        str(config), str(checkpoint), device='cpu', show_progress=False
-    )
+    inferencer = MMSegInferencer(str(config), str(checkpoint), device='cpu')
     for masks in (
         stock_masks(config, checkpoint, paths),
         stock_masks(config, checkpoint, arrays),

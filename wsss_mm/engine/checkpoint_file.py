@@ -85,7 +85,7 @@ def read_checkpoint(
             check_archive(path, contents=not lazily)
         with trusted_log_types():
             return LOAD(
-                str(path),  # torch 2.1 maps no Path
+                str(path),  # torch 2.1 maps no other
                 map_location=map_location,
                 weights_only=True,
                 mmap=lazily and archive,

@@ -41,12 +41,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         # Some network drives have no locks; nothing is removed from them then.
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
-        with naming(path):
-            yield temporary
-        try:
-            os.replace(temporary, path)
-        except OSError as error:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if is_about(error, temporary):
             raise cannot_write(path, error) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
@@ -76,6 +76,13 @@ def temporary_name(path: Path) -> str:
     return f'.{stem}.{secrets.token_hex(6)}{suffix}'
 
 
+def is_about(error: OSError, path: Path) -> bool:
+    """Say whether an error is one of writing a file; a full disk's names no file."""
+    if error.filename is None:
+        return error.errno in DISK_ERRORS
+    return os.fspath(path) in (error.filename, error.filename2)
+
+
 def remove_unfinished(folder: str | Path, *, below: bool = False) -> None:
     """Remove what killed processes had not finished writing into a folder.
 
@@ -100,6 +107,6 @@ def remove_unfinished(folder: str | Path, *, below: bool = False) -> None:
 def cannot_write(path: Path, error: OSError) -> InputError:
     """Word the error of a file that cannot be written."""
     return InputError(
-        f'cannot write {path}: {error.strerror}; '
+        f'cannot write {path}: {error.strerror or error}; '
         'choose a folder you may write to, on a disk with space left'
     )

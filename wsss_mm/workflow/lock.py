@@ -18,6 +18,7 @@ from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.child import is_alive, started_by
 
 LOCK = '.wsss.lock'
+MOST_CHARACTERS = 2**16
 # Seconds that a stage has to end after the command that started it.
 DYING = 20.0
 # Locks that this process has; a fork of it must not keep them when it is killed.
@@ -88,7 +89,7 @@ def acquire(path: Path) -> TextIO:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.seek(0)
-            text = handle.read()
+            text = handle.read(MOST_CHARACTERS)
             handle.close()
             if is_dying(text) and time.monotonic() < limit:
                 time.sleep(0.1)
@@ -135,5 +136,5 @@ def describe(text: str) -> str:
             f'process {found["process"]} on {found["host"]} since '
             f'{found["started"]}: {command}'
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return 'its lock does not say which'

@@ -87,6 +87,7 @@ class PseudoLabelHook(Hook):
         self.progress = progress and sys.stdout.isatty() and is_main_process()
         self.bar: ProgressBar | None = None
         self.output = OutputFolder(out_dir, inputs=inputs)
+        self.written: dict[str, str] = {}
 
     def before_run(self, runner: Runner) -> None:
         """Fail early when nothing can be written."""
@@ -116,7 +117,8 @@ class PseudoLabelHook(Hook):
         self.protect(runner.val_dataloader.dataset)
 
     def protect(self, dataset: Any) -> None:
-        """Let nothing be written into a dataset's folders."""
+        """Let nothing be written into a dataset's folders; begin a pass over it."""
+        self.written = {}
         self.output.protect(input_folders(dataset))
 
     def after_test_iter(
@@ -140,6 +142,13 @@ class PseudoLabelHook(Hook):
     def write(self, sample: BaseDataElement, palette: list) -> None:
         """Save one prediction; the mask comes last and marks the image as done."""
         name = sample.metainfo['img_id']
+        image = str(sample.metainfo.get('img_path', name))
+        if self.written.setdefault(name, image) != image:
+            raise InputError(
+                f'{image} and {self.written[name]} have one name, {name!r}, so that '
+                'one would replace the results of the other; give each dataset an '
+                'output folder'
+            )
         if self.save_cams:
             if 'image_labels' not in sample:
                 raise InputError(
