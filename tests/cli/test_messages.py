@@ -75,3 +75,22 @@ def test_the_traceback_of_a_worker_is_cut(capsys, kind):
 def test_a_mistake_of_a_worker_keeps_it():
     with pytest.raises(ValueError, match='Traceback'), readable_errors():
         list(DataLoader(Damaged(ValueError('a bug')), num_workers=1))
+
+
+def test_debug_messages_without_a_logger_are_not_printed(capsys, monkeypatch):
+    import mmengine.logging
+
+    from wsss_mm.cli.messages import hide_debug_prints
+
+    monkeypatch.setattr(mmengine.logging, 'print_log', mmengine.logging.print_log)
+    monkeypatch.delenv('WSSS_DEBUG', raising=False)
+    hide_debug_prints()
+    once = mmengine.logging.print_log
+    hide_debug_prints()
+    assert mmengine.logging.print_log is once
+    once('Could not import OneDL', level=logging.DEBUG)
+    once('something')
+    assert capsys.readouterr().out == 'something\n'
+    monkeypatch.setenv('WSSS_DEBUG', '1')
+    once('Could not import OneDL', level=logging.DEBUG)
+    assert 'OneDL' in capsys.readouterr().out

@@ -137,7 +137,7 @@ def test_the_curve_is_drawn(run, folder):
     run('cams', '--curve', '--plot', folder / 'curve.png')
     with Image.open(folder / 'curve.png') as image:
         pixels = np.asarray(image.convert('RGB')).reshape(-1, 3)
-    assert (np.abs(pixels.astype(int) - (11, 110, 153)).sum(axis=1) < 8).any()
+    assert (np.abs(pixels.astype(int) - (31, 135, 181)).sum(axis=1) < 8).any()
 
 
 def test_class_names_from_a_file_and_of_data_sets(run, folder):

@@ -24,9 +24,12 @@ from wsss_mm.io.mask_file import load_mask
 from wsss_mm.refinement import SeedFiles
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.parallel import map_ordered
+from wsss_mm.utils.progress import progress
 from wsss_mm.workflow.kept_files import settings_of
 
 IMAGES_PER_TASK = 16
+# Fewer images than this are scored before a line of progress could be read.
+SHOW_FROM = 200
 Counts = npt.NDArray[Any]
 
 
@@ -258,5 +261,12 @@ def count_all(names: Sequence[str], count: Any, workers: int) -> Counts:
     tasks = [
         names[i : i + IMAGES_PER_TASK] for i in range(0, len(names), IMAGES_PER_TASK)
     ]
-    counts: Counts = reduce(add, map_ordered(count, tasks, workers))
-    return counts
+    if len(names) < SHOW_FROM:
+        counts: Counts = reduce(add, map_ordered(count, tasks, workers))
+        return counts
+    done, total = progress(len(names)), None
+    for task, found in zip(tasks, map_ordered(count, tasks, workers)):
+        total = found if total is None else total + found
+        for _ in task:
+            done()
+    return np.asarray(total)

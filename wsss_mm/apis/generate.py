@@ -7,7 +7,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
-from mmengine.runner import Runner
 
 from wsss_mm.apis.background_threshold import AUTO, choose_from_files, write_masks
 from wsss_mm.apis.dataset import (
@@ -30,6 +29,7 @@ from wsss_mm.workflow.kept_files import (
 )
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.processes import share, workers_here
+from wsss_mm.workflow.quiet_runner import build_runner
 from wsss_mm.workflow.resume import start_from_nothing
 from wsss_mm.workflow.weights import load_weights
 
@@ -194,7 +194,7 @@ def predict(
         inputs=input_folders(cfg),
     )
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     if checkpoint is not None:
         load_weights(runner.model, checkpoint)
     runner.test()

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner import Runner
 
 from wsss_mm.engine.safe_loading import weights_only_loads
 from wsss_mm.utils.memory import keep_freed_memory
@@ -16,6 +15,7 @@ from wsss_mm.workflow.launch import (
     with_tta,
 )
 from wsss_mm.workflow.lock import locked
+from wsss_mm.workflow.quiet_runner import build_runner
 from wsss_mm.workflow.resume import start_from, start_from_nothing
 from wsss_mm.workflow.weights import load_weights
 
@@ -63,7 +63,7 @@ def train(
         if not torch.cuda.is_available():
             keep_freed_memory()
         with weights_only_loads():
-            Runner.from_cfg(cfg).train()
+            build_runner(cfg).train()
     return Path(cfg.work_dir)
 
 
@@ -111,6 +111,6 @@ def evaluate_checkpoint(
     if show_dir is not None:
         cfg.default_hooks.visualization.draw = True
         cfg.visualizer.save_dir = str(show_dir)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     load_weights(runner.model, checkpoint)
     return dict(runner.test() or {})

@@ -15,7 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsss_mm import __version__
-from wsss_mm.cli.messages import DEBUG, readable_errors, saying_how_to_go_on
+from wsss_mm.cli.messages import (
+    DEBUG,
+    hide_debug_prints,
+    readable_errors,
+    saying_how_to_go_on,
+)
 from wsss_mm.workflow.child import end_with_parent
 
 # What the modules call themselves: to read it there would mean to import them all.
@@ -63,6 +68,7 @@ def run_command(
     """
     # Pure-Python mmcv warns at every start about an operator that nothing here uses.
     warnings.filterwarnings('ignore', 'Fail to import ``Multi', UserWarning)
+    hide_debug_prints()
     module = importlib.import_module(f'wsss_mm.cli.{name}')
     parser = argparse.ArgumentParser(prog=prog, description=module.__doc__)
     module.add_arguments(parser)

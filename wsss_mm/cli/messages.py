@@ -5,6 +5,7 @@ processes of a command inherit. It shows the traceback of every error and the li
 debug messages.
 """
 
+import functools
 import logging
 import os
 import re
@@ -43,6 +44,27 @@ def show_messages() -> None:
     LOGGER.propagate = False
     if not any(isinstance(handler, PrintHandler) for handler in LOGGER.handlers):
         LOGGER.addHandler(PrintHandler())
+
+
+def hide_debug_prints() -> None:
+    """Let MMEngine's ``print_log`` keep to its levels where it prints.
+
+    Without a logger it prints messages of every level, such as the packages' "Could not
+    import OneDL" of level DEBUG. Modules that are imported later take this one.
+    """
+    import mmengine.logging
+
+    inner = mmengine.logging.print_log
+
+    @functools.wraps(inner)
+    def print_log(
+        msg: object, logger: object = None, level: int = logging.INFO
+    ) -> None:
+        if logger is not None or level >= logging.INFO or is_debugging():
+            inner(msg, logger, level)
+
+    if not hasattr(inner, '__wrapped__'):
+        mmengine.logging.print_log = print_log
 
 
 def is_users(error: Exception) -> bool:

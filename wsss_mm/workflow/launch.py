@@ -49,6 +49,7 @@ def load_config(
         raise InputError(f'{path}: no config that Python can read ({error})') from error
     except InputError as error:  # of a file that it is based on
         raise InputError(f'{path}: {error}') from error
+    note_recipe_batch(cfg)
     whole = 'model' in cfg and 'custom_imports' in cfg
     if whole:
         # What is registered says which keys it reads.
@@ -112,6 +113,17 @@ def initialisations(value: Any) -> Iterator[Any]:
     elif isinstance(value, (list, tuple)):
         for part in value:
             yield from initialisations(part)
+
+
+def note_recipe_batch(cfg: Config) -> None:
+    """Note the batch that a recipe's learning rate belongs to: its own, on one GPU.
+
+    ``auto_scale_lr.enable=True`` then scales the rate to the images of a step, whatever
+    the options make of ``batch_size`` and however many processes train.
+    """
+    batch = (cfg.get('train_dataloader') or {}).get('batch_size')
+    if batch is not None and cfg.get('auto_scale_lr') is None:
+        cfg.auto_scale_lr = dict(enable=False, base_batch_size=batch)
 
 
 def register_components(cfg: Config) -> None:

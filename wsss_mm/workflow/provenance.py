@@ -35,6 +35,8 @@ def config_settings(cfg: Config) -> dict[str, Any]:
     for key, value in cfg.to_dict().items():
         if key in WITHOUT_EFFECT:
             continue
+        if key == 'auto_scale_lr' and not (value or {}).get('enable'):
+            continue
         if key.endswith('_dataloader') and isinstance(value, dict):
             value = {
                 name: part

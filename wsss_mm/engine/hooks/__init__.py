@@ -1,6 +1,7 @@
 """Hooks."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .cam_panel_hook import CAMPanelHook
 from .dataset_meta_hook import DatasetMetaHook
 from .finite_training_hook import FiniteTrainingHook
 from .pseudo_label_hook import PseudoLabelHook
@@ -9,6 +10,7 @@ from .weights_fit_hook import WeightsFitHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'CAMPanelHook',
     'DatasetMetaHook',
     'FiniteTrainingHook',
     'PseudoLabelHook',
