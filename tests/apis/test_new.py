@@ -63,7 +63,6 @@ def test_what_is_written_trains_and_predicts(photos, weights):
     assert project.without_image == ('tags.csv:6: lost.jpg',)
     assert project.config == photos.parent / 'my_photos_project/my_photos.py'
     assert segmenter_config(project.config) == project.segmenter
-    assert default_chain(project.config) in ('crf', 'pamr')
     classes = ('background', 'cat', 'fire truck')
     for config in (project.config, project.segmenter):
         cfg, dataset = build(config)
@@ -73,6 +72,7 @@ def test_what_is_written_trains_and_predicts(photos, weights):
         assert cfg.model.backbone.frozen_stages == 2
         assert len(dataset) == 4
     cfg, dataset = build(project.config)
+    assert default_chain(project.config, cfg) in ('crf', 'pamr')
     assert [dataset.get_data_info(i)['image_labels'].tolist() for i in range(4)] == [
         [1, 0],
         [1, 1],

@@ -115,9 +115,9 @@ def run_method(
         segmenter: The NAME of ``<config>_NAME.py``; the first DeepLab if None;
             ``'none'`` ends with the pseudo masks.
         chain: Chain of the config that makes the segmenter's masks, or several, to be
-            compared: the segmenter learns from the first. If None what the config names
-            (``chain``), or else ``rw_crf`` where ``<config>_affinity.py`` exists and
-            ``none`` where not.
+            compared: the segmenter learns from the first. If None the config's
+            ``default_refine``, else ``rw_crf`` where ``<config>_affinity.py`` exists,
+            else ``none``.
         threshold: Background threshold of the pseudo masks, in [0, 1), or ``'auto'``;
             the config's if None.
         options: Config values to override for the CAM network, by dotted key.
@@ -146,7 +146,7 @@ def run_method(
         config=str(config),
         cfg=cfg,
         folder=Path(cfg.work_dir),
-        chains=chains_of(chain or default_chain(config)),
+        chains=chains_of(chain or default_chain(config, cfg)),
         threshold=fixed if threshold is None else threshold,
         options=options or {},
         workers=(os.cpu_count() or 1) if workers is None else workers,

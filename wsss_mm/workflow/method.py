@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_files import find_config
@@ -301,14 +303,15 @@ def affinity_config(cam_config: str | Path) -> Path:
     return found
 
 
-def default_chain(cam_config: str | Path) -> str:
-    """Choose how masks are refined: as the config says (``chain``), or by its fellows.
+def default_chain(cam_config: str | Path, cfg: Config) -> str:
+    """Choose how masks are refined: as far as the configs beside a CAM config go.
 
-    Without ``chain``, as far as the configs beside a CAM config go.
+    Args:
+        cam_config: Path or name of the config.
+        cfg: The same, read; its ``default_refine`` decides if it has one.
     """
+    if cfg.get('default_refine') is not None:
+        return str(cfg.default_refine)
     path = find_config(cam_config)
-    chain = load_config(str(path)).get('chain')
-    if chain is not None:
-        return str(chain)
     walks = path.with_name(f'{path.stem}_affinity.py').is_file()
     return 'rw_crf' if walks else 'none'

@@ -99,7 +99,7 @@ _base_ = [
 ]
 {model_text(files)}
 # Which chain of `refine` makes the masks that the segmenter learns from.
-chain = {files.chain!r}
+default_refine = {files.chain!r}
 train_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(type='BGRToRGB'),
