@@ -13,6 +13,9 @@ slows both, prints a table and writes one JSON file:
                       back: seconds, peak memory, difference of the loss.
   dense_crf           Two dense CRFs of one image in separate calls, on one lattice
                       and filtered jointly; then a pool of processes against one.
+  weclip              WeCLIP's training step against its published procedure:
+                      seconds, peak memory, difference of the loss. At the default
+                      size two minutes and 3 GB.
 
 Set OMP_NUM_THREADS to choose the number of threads.
 """
@@ -32,6 +35,7 @@ from benchmark_dense_crf import add_dense_crf
 from benchmark_pixel_correlation import add_pixel_correlation
 from benchmark_random_walk import add_random_walk
 from benchmark_training_step import add_training_step
+from benchmark_weclip import add_weclip
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,6 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_random_walk(commands)
     add_training_step(commands)
     add_dense_crf(commands)
+    add_weclip(commands)
     return parser.parse_args(argv)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from wsss_mm.apis.generate import needs_training
-from wsss_mm.apis.refine import needs_affinity
+from wsss_mm.apis.generate import check_cam_network, needs_training
+from wsss_mm.apis.refine import leaves_pixels_out, needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
-from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.atomic import atomic_write, naming
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
@@ -32,6 +32,8 @@ from wsss_mm.workflow.method import (
     segmenter_test_stage,
     train_stage,
 )
+from wsss_mm.workflow.nested_datasets import only_dataset, plain_datasets
+from wsss_mm.workflow.resume import check_start_weights
 from wsss_mm.workflow.run_facts import facts_of_run
 from wsss_mm.workflow.run_report import write_run_report
 from wsss_mm.workflow.stage import Stage, run_stages
@@ -83,7 +85,11 @@ class Plan:
         """True masks of the evaluation split and its list, if there are any."""
         if not has_masks(self.cfg, 'val'):
             return None
-        data = self.cfg.val_dataloader.dataset
+        data = only_dataset(
+            self.cfg.val_dataloader.dataset,
+            where='val_dataloader.dataset',
+            remedy='masks are scored on one',
+        )
         folder = (data.get('data_prefix') or {}).get('seg_map_path')
         if folder is None:
             return None
@@ -116,8 +122,8 @@ def run_method(
             ``'none'`` ends with the pseudo masks.
         chain: Chain of the config that makes the segmenter's masks, or several, to be
             compared: the segmenter learns from the first. If None the config's
-            ``default_refine``, else ``rw_crf`` where ``<config>_affinity.py`` exists,
-            else ``none``.
+            ``default_refine``, or else ``rw_crf`` where ``<config>_affinity.py``
+            exists and ``none`` where not.
         threshold: Background threshold of the pseudo masks, in [0, 1), or ``'auto'``;
             the config's if None.
         options: Config values to override for the CAM network, by dotted key.
@@ -141,6 +147,9 @@ def run_method(
         raise InputError(f'gpus must be at least 1, not {gpus}')
     cfg = load_config(str(config), options, work_dir=work_dir)
     register_components(cfg)
+    check_cam_network(cfg, config)
+    if not needs_training(cfg):
+        check_start_weights(cfg, what='network')
     fixed = cfg.model.test_cfg.background_threshold
     plan = Plan(
         config=str(config),
@@ -160,7 +169,7 @@ def run_method(
         more = refinement_stages(plan, other, affinity_options or {})
         known = {stage.name for stage in stages}
         stages += [stage for stage in more if stage.name not in known]
-    with locked(plan.folder):
+    with naming(plan.folder), locked(plan.folder):
         write_class_names(plan)
         seconds = run_stages(stages, plan.folder, gpus=gpus)
         results = write_results(plan, seconds, gpus=gpus)
@@ -179,7 +188,8 @@ def chains_of(chain: str | Sequence[str]) -> tuple[str, ...]:
 
 def write_class_names(plan: Plan) -> None:
     """Write the class names that evaluations use, one a line."""
-    options = dict(plan.cfg.test_dataloader.dataset, pipeline=[], lazy_init=True)
+    data = plain_datasets(plan.cfg.test_dataloader.dataset)[0]
+    options = dict(data, pipeline=[], lazy_init=True)
     names = DATASETS.build(options).metainfo['classes']
     with atomic_write(plan.class_file) as part:
         part.write_text(''.join(f'{name}\n' for name in names), encoding='utf-8')
@@ -302,6 +312,13 @@ def refinement_stages(
         workers=plan.workers,
     )
     if plan.truth is None:
+        return [*stages, refined]
+    if leaves_pixels_out(plan.cfg, chain):
+        LOGGER.info(
+            'the masks of %s leave pixels out and are not scored; refine by a chain '
+            'that does not, such as crf, and score those',
+            chain,
+        )
         return [*stages, refined]
     return [*stages, refined, evaluation(plan, chain, mask_folder(chain))]
 

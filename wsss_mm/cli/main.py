@@ -21,8 +21,10 @@ from wsss_mm.cli.messages import (
     readable_errors,
     saying_how_to_go_on,
 )
-from wsss_mm.workflow.child import end_with_parent
+from wsss_mm.workflow.child import end_with_parent, signals_as_exit
 
+# After SIGTERM: enough to remove what was being written.
+SECONDS_TO_END = 5.0
 # What the modules call themselves: to read it there would mean to import them all.
 DESCRIPTIONS = {
     'train': 'train a CAM network, an affinity network or a segmenter',
@@ -82,7 +84,8 @@ def run_command(
         os.environ[DEBUG] = '1'
     # A stage of a pipeline ends with it, however that ends.
     end_with_parent()
-    with readable_errors(), saying_how_to_go_on(name):
+    going_on = saying_how_to_go_on(name)
+    with readable_errors(), going_on, signals_as_exit(within=SECONDS_TO_END):
         return module.run(args) or 0
 
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         metavar='CHAIN',
         help="chain of the config that makes the segmenter's masks, and more chains to "
-        'compare with it (default: its default_refine, else rw_crf where '
+        'compare with it (default: `default_refine` of the config, or rw_crf where '
         '<config>_affinity.py exists, else none)',
     )
     parser.add_argument(

@@ -6,6 +6,7 @@ SECURITY.md lists these limits.
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from wsss_mm.io.wording import first_line
@@ -86,3 +87,15 @@ def read_text(path: str | Path, *, most: int, kind: str) -> str:
         raise InputError(
             f'{path}:{line}: not UTF-8 ({error.reason}); save it as UTF-8 text'
         ) from error
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Split a text into lines at line feeds alone, which stay at their ends.
+
+    Other characters that end a line elsewhere, such as U+2028, are part of a line.
+    """
+    start = 0
+    while start < len(text):
+        end = text.find('\n', start) + 1 or len(text)
+        yield text[start:end]
+        start = end

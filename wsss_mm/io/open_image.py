@@ -38,7 +38,8 @@ def open_image(
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError(f'no {kind} {path}; {missing}') from error
+        dangling = ' (a link to a file that is not there)' * Path(path).is_symlink()
+        raise InputError(f'no {kind} {path}{dangling}; {missing}') from error
     # Decoders meet damage with errors of nearly every type.
     except Exception as error:
         raise InputError(

@@ -18,6 +18,7 @@ import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_check import check_config, check_options
 from wsss_mm.workflow.config_files import find_config
+from wsss_mm.workflow.nested_datasets import plain_datasets
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
@@ -137,8 +138,8 @@ def has_masks(cfg: Config, split: str) -> bool:
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
         return False
-    prefix = loader.dataset.get('data_prefix')
-    return prefix is None or prefix.get('seg_map_path') is not None
+    prefixes = [one.get('data_prefix') for one in plain_datasets(loader.dataset)]
+    return all(one is None or one.get('seg_map_path') is not None for one in prefixes)
 
 
 def with_tta(cfg: Config) -> Config:
@@ -152,7 +153,8 @@ def with_tta(cfg: Config) -> Config:
             f'{cfg.filename}: no tta_pipeline and tta_model; predict a single scale'
         )
     cfg = renamed(cfg, 'tta')
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for data in plain_datasets(cfg.test_dataloader.dataset):
+        data.pipeline = cfg.tta_pipeline
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     return cfg
 

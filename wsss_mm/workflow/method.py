@@ -17,6 +17,7 @@ from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder
 from wsss_mm.workflow.launch import load_config
 from wsss_mm.workflow.provenance import config_settings
 from wsss_mm.workflow.stage import Stage
+from wsss_mm.workflow.weights import start_weights
 
 Options = Mapping[str, Any]
 
@@ -24,6 +25,21 @@ Options = Mapping[str, Any]
 def settings_of_config(config: str | Path, options: Options) -> dict[str, Any]:
     """List what running a config with some options depends on."""
     return config_settings(load_config(str(config), options))
+
+
+def made_of(config: str | Path, network: Path | None, options: Options) -> list[Path]:
+    """List the files or folders of the weights that a CAM network predicts with.
+
+    Args:
+        config: Of the network.
+        network: Folder it was trained into; None if it needs no training, and starts
+            from files that its config names.
+        options: Config values to override.
+    """
+    if network is not None:
+        return [network]
+    files = start_weights(load_config(str(config), options)).values()
+    return [Path(file) for file in dict.fromkeys(files)]
 
 
 def train_stage(
@@ -87,7 +103,7 @@ def cams_stage(
             threshold=threshold,
             split=None if split is None else str(split),
         ),
-        inputs=() if network is None else (network,),
+        inputs=tuple(made_of(config, network, options)),
         outputs=(out / CAM_FOLDER, out / MASK_FOLDER),
     )
 
@@ -111,7 +127,7 @@ def seed_scores_stage(
             config=settings_of_config(config, options),
             split=None if split is None else str(split),
         ),
-        inputs=() if network is None else (network,),
+        inputs=tuple(made_of(config, network, options)),
         outputs=(out / SEED_FOLDER,),
     )
 
@@ -154,7 +170,7 @@ def refine_stage(
             split=None if split is None else str(split),
         ),
         # CAM files that are missing are made of the network's weights.
-        inputs=(*([] if network is None else [network]), *(affinity or ())[1:]),
+        inputs=(*made_of(config, network, options), *(affinity or ())[1:]),
         outputs=(out / mask_folder(chain),),
     )
 
