@@ -62,6 +62,8 @@ def test_what_is_written_trains_and_predicts(photos, weights):
     assert project.images == {'cat': 2, 'fire truck': 2}
     assert project.without_line == ('untagged.jpg',)
     assert project.without_image == ('tags.csv:6: lost.jpg',)
+    listed = project.left_out.read_text().splitlines()
+    assert listed[1::2] == ['untagged.jpg', 'tags.csv:6: lost.jpg']
     assert project.config == photos.parent / 'my_photos_project/my_photos.py'
     assert segmenter_config(project.config) == project.segmenter
     classes = ('background', 'cat', 'fire truck')
