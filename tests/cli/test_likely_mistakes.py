@@ -72,7 +72,7 @@ MISTAKES = {
     'a command is misspelt': ('trian x', 'did you mean train'),
     'a config is misspelt': ('run cam_r18_synht', r'nearest are cam_r18_synth'),
     'a folder is given for a config': ('run photos', 'is a folder; name a config file'),
-    'a config is no Python': ('run no_python.py', 'no_python.py.* Python can read'),
+    'a config is not Python': ('run no_python.py', 'no_python.py.* Python can read'),
     'a key of a config is misspelt': ('doctor typo.py', 'did you mean model'),
     'an option is misspelt': (
         'train cam.py --cfg-options train_cfg.max_iter=9',
@@ -150,9 +150,9 @@ MISTAKES = {
         'predict segmenter.py other.pth photos --formats yolo',
         "invalid choice: 'yolo'",
     ),
-    'a corrected label is no class': (
+    'a corrected label is not a class': (
         'masks segmenter.py labelme',
-        r"the label 'unicorn' is no class; correct it \(classes: ",
+        r"the label 'unicorn' is not a class; correct it \(classes: ",
     ),
     'masks of another class list': (
         'eval masks truth --list list.txt --classes 3',

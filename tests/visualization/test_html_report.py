@@ -230,7 +230,7 @@ def test_a_gap_in_a_column_of_numbers_is_aligned_with_them(tmp_path):
     assert '<th scope="row">CAM</th><td class="number">-</td>' in text
 
 
-# --- contrast, WCAG 2.2: 4.5 for text, 3 for what is no text
+# --- contrast, WCAG 2.2: 4.5 for text, 3 for what is not text
 
 TEXT = [
     *(('ink', 'page'), ('soft', 'page'), ('ink', 'raised'), ('accent', 'page')),

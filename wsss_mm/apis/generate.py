@@ -26,8 +26,8 @@ from wsss_mm.utils.errors import InputError, NotFiniteError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.kept_files import (
-    claim,
     network_settings,
+    note_settings,
     remaining,
     settings_of,
 )
@@ -184,10 +184,10 @@ def unfinished(
     settings, wanted = network_settings(cfg, checkpoint), []
     if masks:
         wanted.append((out / MASK_FOLDER, '.png'))
-        claim(out / MASK_FOLDER, settings, overwrite=overwrite)
+        note_settings(out / MASK_FOLDER, settings, overwrite=overwrite)
     if cams:
         wanted.append((out / CAM_FOLDER, '.npz'))
-        claim(out / CAM_FOLDER, settings['cams'], overwrite=overwrite)
+        note_settings(out / CAM_FOLDER, settings['cams'], overwrite=overwrite)
     return remaining(names_of(dataset), *wanted, overwrite=overwrite)
 
 
@@ -270,7 +270,7 @@ def masks_at_chosen_threshold(
     threshold = choose_from_files(files, workers=workers)
     LOGGER.info('background threshold %.2f, chosen without masks', threshold)
     settings = dict(cams=settings_of(out / CAM_FOLDER), threshold=threshold)
-    claim(out / MASK_FOLDER, settings, overwrite=True)
+    note_settings(out / MASK_FOLDER, settings, overwrite=True)
     jobs = seed_jobs(dataset, share(every), out)
     palette = dataset.metainfo['palette']
     write_masks(jobs, out / MASK_FOLDER, threshold=threshold, palette=palette)

@@ -217,7 +217,7 @@ def measure(photos: Path, names: Sequence[str], workers: int) -> list[int]:
     """Read the longest side of every photograph from its header.
 
     Raises:
-        InputError: If one is no image.
+        InputError: If one is not an image.
     """
     return list(map_ordered(partial(long_side, photos), names, workers))
 

@@ -21,6 +21,7 @@ from wsss_mm.cli.messages import (
     readable_errors,
     saying_how_to_go_on,
 )
+from wsss_mm.utils.memory import use_huge_pages
 from wsss_mm.workflow.child import end_with_parent, signals_as_exit
 
 # After SIGTERM: enough to remove what was being written.
@@ -68,6 +69,7 @@ def run_command(
     Returns:
         The exit status.
     """
+    use_huge_pages()
     # Pure-Python mmcv warns at every start about an operator that nothing here uses.
     warnings.filterwarnings('ignore', 'Fail to import ``Multi', UserWarning)
     hide_debug_prints()

@@ -153,7 +153,7 @@ def image_iou(
 ) -> float | None:
     """Give the mean IoU of the classes that occur in mask or truth, in percent.
 
-    It orders images. Averaged, it is no mIoU: that counts the pixels of all images.
+    It orders images. Averaged, it is not an mIoU: that counts the pixels of all images.
     """
     if mask.shape != truth.shape:
         return None

@@ -44,7 +44,7 @@ def photograph(image: Picture, *, side: int = SIDE) -> bytes:
         side: Longest side, in pixels.
 
     Raises:
-        InputError: If `image` is no uint8 RGB array.
+        InputError: If `image` is not a uint8 RGB array.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise InputError(

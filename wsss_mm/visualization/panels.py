@@ -40,7 +40,7 @@ def draw_tags(image: Picture, tags: Sequence[str]) -> Picture:
         A new picture of the same shape.
 
     Raises:
-        ValueError: If `image` is no uint8 RGB array.
+        ValueError: If `image` is not a uint8 RGB array.
     """
     _check_image(image)
     picture = Image.fromarray(image)

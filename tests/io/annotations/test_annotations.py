@@ -76,7 +76,9 @@ def test_masks_come_back_to_the_pixel(written):
 def test_another_class_list_is_refused(written):
     path, read = written
     names = ('background', 'cat', 'fire trucks', 'dog')
-    with pytest.raises(InputError, match="'fire truck' is no class; did you mean 'fir"):
+    with pytest.raises(
+        InputError, match="'fire truck' is not a class; did you mean 'fir"
+    ):
         list(read(path, names))
 
 
@@ -188,7 +190,7 @@ def test_bad_coco_is_refused(tmp_path, change, message):
 @pytest.mark.parametrize(
     'shape, message',
     [
-        (dict(label='cow', points=[]), "the label 'cow' is no class"),
+        (dict(label='cow', points=[]), "the label 'cow' is not a class"),
         (dict(label='cat', points=[[1, 2], [3, 4]]), 'three or more corners'),
         (dict(label='cat', points=[], shape_type='line'), "kind 'line' has no inside"),
         (dict(label='cat'), "fails at 'points'"),
@@ -205,7 +207,7 @@ def test_bad_labelme_is_refused(tmp_path, shape, message):
 @pytest.mark.parametrize(
     'shape, message',
     [
-        ('<polygon label="cow" points="0,0;1,0;1,1"/>', "'cow' is no class"),
+        ('<polygon label="cow" points="0,0;1,0;1,1"/>', "'cow' is not a class"),
         ('<polygon label="cat" points="0,0;x,0"/>', 'a polygon that cannot be drawn'),
         ('<polyline label="cat" points="0,0;1,0"/>', "kind 'polyline' has no inside"),
         (

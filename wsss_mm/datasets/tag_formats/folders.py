@@ -95,7 +95,7 @@ def lines_of_list(path: Path) -> list[tuple[str, str, bool]]:
             image, flag = flag, '1'
         if flag not in FLAGS:
             raise InputError(
-                f'{path}:{number}: {brief(line.strip())} is no image and 1, -1 or 0'
+                f'{path}:{number}: {brief(line.strip())} is not an image and 1, -1 or 0'
             )
         lines.append((f'{path}:{number}', image.strip(), FLAGS[flag]))
     return lines

@@ -105,7 +105,7 @@ def read_coco_masks(
         class_names: Names of the K classes, background first; categories go by name.
 
     Raises:
-        InputError: If it is no such file, or a category is no class.
+        InputError: If it is not such a file, or a category is not a class.
     """
     try:
         content = read_object(path, kind='COCO annotations', most=MOST_COCO_BYTES)

@@ -24,7 +24,7 @@ from wsss_mm.io.limits import MOST_COCO_BYTES
 from wsss_mm.io.safe_xml import parse_xml
 from wsss_mm.utils.errors import InputError
 
-# An image's tag is no shape.
+# An image's tag is not a shape.
 WITHOUT_SHAPE = 'tag'
 
 
@@ -102,7 +102,7 @@ def read_cvat_masks(
         class_names: Names of the K classes, background first.
 
     Raises:
-        InputError: If it is no such file, or a label or shape is not as expected.
+        InputError: If it is not such a file, or a label or shape is not as expected.
     """
     path = Path(path)
     root = parse_xml(path, most=MOST_COCO_BYTES)

@@ -44,7 +44,7 @@ def value_of(label: str, class_names: Sequence[str], *, where: object) -> int:
     """Find the value of a label.
 
     Raises:
-        InputError: If it is no class.
+        InputError: If it is not a class.
     """
     if label in (BACKGROUND, class_names[0]):
         return 0
@@ -55,7 +55,7 @@ def value_of(label: str, class_names: Sequence[str], *, where: object) -> int:
     near = difflib.get_close_matches(label, class_names, n=1)
     hint = f'did you mean {near[0]!r}?' if near else 'correct it'
     raise InputError(
-        f'{where}: the label {label!r} is no class; {hint} (classes: '
+        f'{where}: the label {label!r} is not a class; {hint} (classes: '
         f'{", ".join(class_names[1:])}, and {BACKGROUND} and {IGNORED})'
     )
 
@@ -82,7 +82,7 @@ def draw_polygon(mask: Mask, corners: object, value: int, *, where: object) -> N
     """Fill a polygon of a mask with a value, in place.
 
     Raises:
-        InputError: If it is no polygon.
+        InputError: If it is not a polygon.
     """
     try:
         paint(mask, np.asarray(corners, np.float64).reshape(-1, 2), value)
