@@ -23,7 +23,7 @@ export MPLBACKEND := Agg
 # Pure-Python mmcv warns at every start about an operator that nothing here uses.
 export PYTHONWARNINGS := ignore:Fail to import:UserWarning
 
-.PHONY: help env test lint demo docs clean
+.PHONY: help env test lint demo docs soak clean
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=/path/to/python]'
@@ -32,7 +32,7 @@ help: ## show this list
 env: ## make the private environment (.venv), or check PYTHON
 	@$(SET_UP)
 
-lint test: NEEDS := --tests
+lint test soak: NEEDS := --tests
 lint: env ## ruff and mypy
 	"$(PY)" -m ruff check .
 	"$(PY)" -m ruff format --check .
@@ -60,6 +60,9 @@ $(VENV)-docs/installed: requirements/docs.txt
 
 docs: ## the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(MKDOCS) build --strict
+
+soak: env ## kill commands 300 times, compare what they leave (not in CI; SOAK_ARGS=...)
+	OMP_NUM_THREADS=1 nice -n 10 "$(PY)" tests/soak/soak.py $(SOAK_ARGS)
 
 clean: ## remove the private environment and the caches, keep work_dirs
 	rm -rf "$(abspath $(VENV))" "$(abspath $(VENV))-docs" site build dist *.egg-info

@@ -31,8 +31,10 @@ default_hooks = dict(
     # Weights of which less than this share fits are refused; see the hook.
     weights_fit=dict(type='WeightsFitHook', least_share=0.9),
     finite=dict(type='FiniteTrainingHook'),
+    random_state=dict(type='RandomStateHook'),
     # Names of the classes, for heads that work with words.
     dataset_meta=dict(type='DatasetMetaHook'),
+    batch_norm=dict(type='BatchNormHook'),
     visualization=dict(type='SegVisualizationHook'),
 )
 vis_backends = [dict(type='LocalVisBackend')]

@@ -1,6 +1,9 @@
+import subprocess
+import sys
+
 import pytest
 
-from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.atomic import atomic_write, remove_unfinished
 
 
 def test_the_file_appears_at_the_end_and_folders_are_made(tmp_path):
@@ -48,3 +51,42 @@ def test_a_folder_in_the_way_is_named(tmp_path):
     ):
         pass
     assert list(tmp_path.iterdir()) == [tmp_path / 'taken']
+
+
+WRITER = """
+import sys, time
+from wsss_mm.io.atomic import atomic_write
+with atomic_write(sys.argv[1]) as part:
+    part.write_text('half')
+    print('writing', flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_and_not_what_one_is_writing(
+    root, tmp_path
+):
+    path = tmp_path / 'cams' / 'x' / 'a.npz'
+    command = [sys.executable, '-c', WRITER, str(path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=root
+    ) as writer:
+        writer.stdout.readline()
+        remove_unfinished(tmp_path, below=True)
+        assert len(list(path.parent.iterdir())) == 1
+        writer.kill()
+    remove_unfinished(tmp_path)
+    assert len(list(path.parent.iterdir())) == 1
+    remove_unfinished(tmp_path, below=True)
+    assert list(path.parent.iterdir()) == []
+    remove_unfinished(tmp_path / 'missing')
+
+
+@pytest.mark.parametrize(
+    'name', ['.a.npz', '.a.0123.npz', 'a.0123456789ab.npz', '.git']
+)
+def test_other_files_stay(tmp_path, name):
+    (tmp_path / name).write_text('')
+    (tmp_path / '.link.0123456789ab.npz').symlink_to(tmp_path / name)
+    remove_unfinished(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2

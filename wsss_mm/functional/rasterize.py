@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 LARGEST_COUNT = 2**31
+# Of sides and rows of pixels; each takes about 100 bytes.
+MOST_CROSSINGS = 2**22
 
 
 def fill_polygon(
@@ -37,7 +39,8 @@ def fill_polygon(
         Whether each pixel is inside, shape (H, W).
 
     Raises:
-        ValueError: If there are too few corners or one is not finite.
+        ValueError: If there are too few corners, one is not finite, or the sides go
+            up and down too often for an outline.
 
     Note:
         COCO's own tool rounds outlines to a fifth of a pixel first, so that pixels
@@ -62,6 +65,8 @@ def fill_polygon(
     rows = np.ceil(np.stack([start[:, 1], end[:, 1]]) - 0.5).clip(0, height)
     first, stop = rows.min(axis=0).astype(int), rows.max(axis=0).astype(int)
     count = stop - first
+    if count.sum() > MOST_CROSSINGS:
+        raise ValueError(f'its sides cross {count.sum()} rows of pixels, far too many')
     # One entry for every side and every row of centres that it crosses.
     side = np.repeat(np.arange(len(start)), count)
     row = np.arange(count.sum()) - (np.cumsum(count) - count)[side] + first[side]

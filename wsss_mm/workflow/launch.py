@@ -1,7 +1,7 @@
 """What the command-line tools share to run a config: options, splits, launchers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_check import check_config, check_options
 from wsss_mm.workflow.config_files import find_config
+from wsss_mm.workflow.nested_datasets import plain_datasets
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
@@ -65,6 +66,7 @@ def load_config(
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
     keep_no_workers(cfg)
+    find_start_weights(cfg, Path(path))
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
@@ -78,6 +80,40 @@ def keep_no_workers(cfg: Config) -> None:
         loader = cfg.get(f'{split}_dataloader')
         if loader is not None and loader.get('num_workers') == 0:
             loader['persistent_workers'] = False
+
+
+def find_start_weights(cfg: Config, path: Path) -> None:
+    """Let weights that a config names be found from any folder.
+
+    A path that leads nowhere from the current folder is tried from the folders that
+    hold the config, the innermost first.
+
+    Args:
+        cfg: The config; its ``load_from`` and ``init_cfg`` may become absolute.
+        path: Its file.
+    """
+    settings: list[tuple[Any, str]] = [(cfg, 'load_from')]
+    settings += [(one, 'checkpoint') for one in initialisations(cfg.get('model'))]
+    for owner, key in settings:
+        name = owner.get(key)
+        if not isinstance(name, str) or '://' in name or Path(name).exists():
+            continue
+        for folder in path.resolve().parents:
+            if (folder / name).is_file():
+                owner[key] = str(folder / name)
+                break
+
+
+def initialisations(value: Any) -> Iterator[Any]:
+    """List the dicts of a model that start a part of it from a file."""
+    if isinstance(value, dict):
+        if value.get('type') == 'Pretrained' and 'checkpoint' in value:
+            yield value
+        for part in value.values():
+            yield from initialisations(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from initialisations(part)
 
 
 def note_recipe_batch(cfg: Config) -> None:
@@ -102,8 +138,8 @@ def has_masks(cfg: Config, split: str) -> bool:
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
         return False
-    prefix = loader.dataset.get('data_prefix')
-    return prefix is None or prefix.get('seg_map_path') is not None
+    prefixes = [one.get('data_prefix') for one in plain_datasets(loader.dataset)]
+    return all(one is None or one.get('seg_map_path') is not None for one in prefixes)
 
 
 def with_tta(cfg: Config) -> Config:
@@ -117,7 +153,8 @@ def with_tta(cfg: Config) -> Config:
             f'{cfg.filename}: no tta_pipeline and tta_model; predict a single scale'
         )
     cfg = renamed(cfg, 'tta')
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for data in plain_datasets(cfg.test_dataloader.dataset):
+        data.pipeline = cfg.tta_pipeline
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     return cfg
 

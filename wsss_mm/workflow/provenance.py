@@ -16,6 +16,8 @@ from wsss_mm.workflow.weights import fingerprint
 WITHOUT_EFFECT = {
     *('work_dir', 'filename', 'log_level', 'log_processor', 'vis_backends'),
     *('visualizer', 'launcher', 'resume'),
+    # A stage notes its own chain.
+    'default_refine',
 }
 WITHOUT_EFFECT_IN_LOADERS = {
     *('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory'),

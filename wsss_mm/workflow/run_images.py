@@ -14,6 +14,7 @@ from wsss_mm.visualization import ImageFiles
 from wsss_mm.visualization.gallery import PREDICTION
 from wsss_mm.workflow.folders import mask_folder
 from wsss_mm.workflow.launch import load_config, register_components
+from wsss_mm.workflow.nested_datasets import plain_datasets
 
 TRAINING, TEST = 'training', 'test'
 RAW = 'raw mask'
@@ -42,10 +43,11 @@ def build_list(cfg: Config, *, training: bool = False) -> Any:
         training: Whether to list what it is trained on instead of what it is tested on.
     """
     register_components(cfg)
-    options = dict(cfg.test_dataloader.dataset, pipeline=[])
-    if training:
+    options = dict(plain_datasets(cfg.test_dataloader.dataset)[0], pipeline=[])
+    if training and cfg.get('train_dataloader') is not None:
         # As `wsss cams` does: the test data's images and tags, the training's list.
-        options['ann_file'] = str(cfg.train_dataloader.dataset.get('ann_file', ''))
+        trained = plain_datasets(cfg.train_dataloader.dataset)[0]
+        options['ann_file'] = str(trained.get('ann_file', ''))
     options['data_prefix'] = dict(options['data_prefix'], seg_map_path=None)
     return DATASETS.build(options)
 

@@ -1,6 +1,5 @@
 """The HTML report of a method's run: its figures, its curve, its images."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import torch
 
 from wsss_mm import __version__
+from wsss_mm.io.json_text import parse_json
+from wsss_mm.io.limits import MOST_NOTE_BYTES, read_text
 from wsss_mm.utils.errors import InputError
 from wsss_mm.visualization import Finding, Gallery, Report, write_report
 from wsss_mm.workflow.kept_files import settings_of
@@ -118,8 +119,9 @@ def read_results(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f'no {path}; name the work folder of a finished `wsss run`')
     try:
-        results: Any = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+        text = read_text(path, most=MOST_NOTE_BYTES, kind='a file of results')
+        results: Any = parse_json(text, where=path)
+    except InputError as error:
         raise InputError(
             f'{path}: not readable ({error}); run the method again'
         ) from error
