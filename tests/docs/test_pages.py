@@ -221,6 +221,14 @@ def test_every_module_of_the_reference_exists():
             assert importlib.util.find_spec(name) is not None, name
 
 
+def test_every_module_of_the_maths_and_every_head_is_in_the_reference():
+    text = ''.join(path.read_text() for path in (ROOT / 'docs/api').glob('*.md'))
+    for room in ('functional', 'models/decode_heads', 'engine/hooks', 'refinement'):
+        for path in (ROOT / 'wsss_mm' / room).glob('[a-z]*.py'):
+            name = f'wsss_mm.{room.replace("/", ".")}.{path.stem}'
+            assert f'::: {name}\n' in text, name
+
+
 def test_the_links_of_quoted_pages_lead_into_the_site():
     spec = importlib.util.spec_from_file_location('links', ROOT / 'docs/links.py')
     links = importlib.util.module_from_spec(spec)
