@@ -168,6 +168,7 @@ def test_enlarging_the_slider_and_the_keyboard(page):
         at('layers').children[0].click();
         said.push(at('slide').hidden, at('words').textContent.slice(0, 10));
         said.push(document.activeElement.getAttribute('aria-pressed'));
+        said.push(at('viewer').querySelector('.key li').textContent);
         at('close').click(); said.push(at('viewer').open);
         return said;
         """,
@@ -177,7 +178,7 @@ def test_enlarging_the_slider_and_the_keyboard(page):
         'inset(0px 60% 0px 0px)',
         'the layer covers 40 % from the left',
     ]
-    assert found[4:] == [True, True, True, 'Photograph', 'true', False]
+    assert found[4:] == [True, True, True, 'Photograph', 'true', CLASSES[1], False]
 
 
 @pytest.mark.parametrize('width', [360, 820, 1280])

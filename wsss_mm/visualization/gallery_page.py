@@ -1,6 +1,7 @@
 """The gallery as part of a page: its data, its controls and the key of colours."""
 
 import base64
+import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from wsss_mm.io.atomic import atomic_write
 
@@ -161,10 +164,6 @@ def _image_data(
 
 
 def _size_of(photo: bytes) -> tuple[int, int]:
-    import io
-
-    from PIL import Image
-
     with Image.open(io.BytesIO(photo)) as picture:
         return shown_size(picture.height, picture.width)
 

@@ -98,7 +98,7 @@
 
   // The viewer.
   const viewer = find('viewer');
-  find('words').after(document.querySelector('ul.key').cloneNode(true));
+  find('words').after(document.querySelector('#gallery ul.key').cloneNode(true));
   const slider = find('share');
   let open = { image: 0, caption: '' };
   const cover = () => {
