@@ -79,7 +79,7 @@ def spoil(change):
         (lambda m, r, v: m.pop('Metadata'), ', '.join(PROVENANCE)),
         (lambda m, r, v: r.pop('Task'), 'field Task is missing'),
         (lambda m, r, v: r.update(Verified=1), "unknown field 'Verified'"),
-        (lambda m, r, v: r.update(Verify=3), 'no mapping'),
+        (lambda m, r, v: r.update(Verify=3), 'not a mapping'),
         (lambda m, r, v: v.pop('Tolerance'), 'field Tolerance is missing'),
         (lambda m, r, v: v.pop('Values'), 'field Values is missing'),
         (lambda m, r, v: v.update(Tolerence=1), "unknown field 'Tolerence'"),
