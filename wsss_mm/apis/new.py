@@ -128,7 +128,7 @@ def new_project(
         f'tags: {table.format}, {len(matched.tags)} photographs, {len(counts)} classes',
         f'network: {network.title}, {source}',
         *describe(files.sizes, long_sides, on_gpu=on_gpu),
-        f'masks: refined by {chain}: {why}',
+        f'masks: refined by {chain}, {why} (--threshold auto)',
     )
     project = Project(
         config=files.config,

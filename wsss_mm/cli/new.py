@@ -80,4 +80,4 @@ def near(path: Path) -> Path:
 
 def next_command(project: Project) -> str:
     """Write the command that goes on."""
-    return f'wsss run {shlex.quote(str(near(project.config)))}'
+    return f'wsss run {shlex.quote(str(near(project.config)))} --threshold auto'
