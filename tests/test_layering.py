@@ -17,7 +17,7 @@ COMPONENTS = (
 )
 HEADS = 'wsss_mm.models.decode_heads'
 SHARED_HEADS = {
-    *('base_affinity_head', 'base_cam_head'),
+    *('base_affinity_head', 'base_cam_head', 'base_weclip_head'),
     *('affinity_head', 'cam_head', 'erasing_branch'),
 }
 

@@ -38,9 +38,8 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook'),
 )
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer'
-)
+# Without a name, which two trainings of one process would share with its folder.
+visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None

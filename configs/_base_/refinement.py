@@ -8,11 +8,13 @@ background = dict(type='PowerBackground', alpha=6)
 walk = dict(type='RandomWalkRefiner', beta=8, steps=64)
 crf = dict(type='DenseCRFRefiner', parameters='soft1')
 pamr = dict(type='PAMRRefiner')
-refine = dict(crf=['crf'], rw=['walk'], rw_crf=['walk', 'crf'], pamr=['pamr'])
+# The pixel-adaptive refinement of AFA and WeCLIP, which is not PAMR.
+par = dict(type='PARRefiner', iterations=20)
+refine = dict(
+    crf=['crf'], rw=['walk'], rw_crf=['walk', 'crf'], pamr=['pamr'], par=['par']
+)
 # What an affinity network learns from: dense CRF of the CAMs with a strong and with a
 # weak background. The two alphas must lie on either side of the best one.
 training_scores = dict(
     type='TrainingScores', low_alpha=4, high_alpha=24, parameters='soft'
 )
-# The pixel-adaptive refinement of AFA and WeCLIP, which is not PAMR.
-refine['par'] = [dict(type='PARRefiner')]

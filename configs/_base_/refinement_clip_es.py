@@ -5,14 +5,17 @@
 background = dict(type='PowerBackground', alpha=1)
 walk = dict(type='RandomWalkRefiner', beta=8, steps=64)
 crf = dict(type='DenseCRFRefiner', parameters='clip_es')
+pamr = dict(type='PAMRRefiner')
+par = dict(type='PARRefiner')
 unsure = dict(type='IgnoreUnsure', confidence=0.95)
 refine = dict(
-    clip_es_crf=[crf, unsure],
+    clip_es_crf=['crf', 'unsure'],
     # The same masks whole, to be scored.
-    crf=[crf],
-    rw=[walk],
-    rw_crf=[walk, crf],
-    pamr=[dict(type='PAMRRefiner')],
+    crf=['crf'],
+    rw=['walk'],
+    rw_crf=['walk', 'crf'],
+    pamr=['pamr'],
+    par=['par'],
 )
 default_refine = 'clip_es_crf'
 # For an affinity network; not of the paper and not measured.

@@ -5,11 +5,13 @@ walk = dict(type='EdgeWalkRefiner', beta=10, steps=256)
 walked_background = dict(type='ThresholdBackground', threshold=0.35)
 crf = dict(type='LabelCRFRefiner', parameters='label1')
 pamr = dict(type='PAMRRefiner')
+par = dict(type='PARRefiner', iterations=20)
 refine = dict(
     crf=['crf'],
     rw=['walk', 'walked_background'],
     rw_crf=['walk', 'walked_background', 'crf'],
     pamr=['pamr'],
+    par=['par'],
 )
 # What an edge network learns from: labels that dense CRF gives beside either threshold.
 training_scores = dict(
@@ -18,5 +20,3 @@ training_scores = dict(
     background_threshold=0.10,
     parameters='label',
 )
-# The pixel-adaptive refinement of AFA and WeCLIP, which is not PAMR.
-refine['par'] = [dict(type='PARRefiner')]

@@ -114,3 +114,22 @@ def test_control_c_is_a_line(capsys):
         raise KeyboardInterrupt
     assert end.value.code == 130
     assert capsys.readouterr().err == 'interrupted\n'
+
+
+def test_debug_messages_without_a_logger_are_not_printed(capsys, monkeypatch):
+    import mmengine.logging
+
+    from wsss_mm.cli.messages import hide_debug_prints
+
+    monkeypatch.setattr(mmengine.logging, 'print_log', mmengine.logging.print_log)
+    monkeypatch.delenv('WSSS_DEBUG', raising=False)
+    hide_debug_prints()
+    once = mmengine.logging.print_log
+    hide_debug_prints()
+    assert mmengine.logging.print_log is once
+    once('Could not import OneDL', level=logging.DEBUG)
+    once('something')
+    assert capsys.readouterr().out == 'something\n'
+    monkeypatch.setenv('WSSS_DEBUG', '1')
+    once('Could not import OneDL', level=logging.DEBUG)
+    assert 'OneDL' in capsys.readouterr().out

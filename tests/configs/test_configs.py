@@ -22,7 +22,8 @@ LEAVES = sorted(
     if '_base_' not in path.parts
 )
 SMALL = [name for name in LEAVES if 'r18_synth' in name or 'mbv2' in name]
-TRANSFORMERS = [name for name in LEAVES if 'deits16' in name or 'dinov2s14' in name]
+TRANSFORMERS = [name for name in LEAVES if '_deits16_' in name or '_dinov2s14_' in name]
+TRANSFORMERS = [name for name in TRANSFORMERS if not name.startswith('weclip/')]
 
 
 def load(name):
@@ -39,16 +40,19 @@ def of_own_images(cfg):
 
 
 def trains_from_tags(cfg):
-    return cfg.model.type in ('CAMEncoderDecoder', 'AffinityNet', 'WeCLIP')
+    kinds = ('CAMEncoderDecoder', 'AffinityNet', 'WeCLIP', 'WeCLIPPlus')
+    return cfg.model.type in kinds
 
 
 def predicts_from_tags(cfg):
-    return trains_from_tags(cfg) and cfg.model.type != 'WeCLIP'
+    return trains_from_tags(cfg) and not cfg.model.type.startswith('WeCLIP')
 
 
 def building_on(cfg):
     """No memory for weights, but for MMSegmentation's ViT, which reads some."""
-    vit = 'VisionTransformer' in cfg.model.backbone.type
+    vit = any(
+        name in cfg.model.backbone.type for name in ('VisionTransformer', 'CLIP', 'ViT')
+    )
     return torch.device('cpu' if vit else 'meta')
 
 

@@ -138,7 +138,7 @@ def packed(*parts):
         (packed(b'\x85'), 'where there is none'),
         (packed(b'(}}'), 'ends in the middle'),
         (packed(b'}(K\x01u'), 'has no value'),
-        (packed(b'K\x01Q'), 'no storage'),
+        (packed(b'K\x01Q'), 'not a storage'),
         (packed(b'\x93'), 'STACK_GLOBAL'),
     ],
 )
@@ -299,9 +299,9 @@ def test_safetensors(tmp_path):
     [
         (b'', r'the length of the header needs 8 bytes'),
         (struct.pack('<Q', 1 << 60), 'a header of 1152921504606846976 bytes'),
-        (safetensors(b'{"a": '), 'no JSON'),
-        (safetensors(b'[' * 100_000), 'no JSON'),
-        (safetensors([1]), 'no JSON object'),
+        (safetensors(b'{"a": '), 'not JSON'),
+        (safetensors(b'[' * 100_000), 'not JSON'),
+        (safetensors([1]), 'not a JSON object'),
         (safetensors({}), 'no tensors'),
         (safetensors({'w': dict(ENTRY, dtype='F8')}, VALUES), "type 'F8'"),
         (safetensors({'w': dict(ENTRY, dtype=['F32'])}, VALUES), 'not read'),

@@ -80,7 +80,7 @@ def test_voc_mini_tags_are_read(shared):
         ('image_id,labels\na,cta\n', r"t\.csv:2: the tag 'cta' .*did you mean 'cat'"),
         ('image_id,labels\na,zebra\n', r"the tag 'zebra' is not.*add it to the class"),
         ('image_id,labels\na,"cat\n', r't\.csv:2: .*close the quotes'),
-        ('image_id,labels\na,"[""cat"""\n', r't\.csv:2: .*no JSON list'),
+        ('image_id,labels\na,"[""cat"""\n', r't\.csv:2: .*not a JSON list'),
         ('image_id,labels\na,[1]\n', r't\.csv:2: the label 1 must be a class name'),
     ],
 )

@@ -25,9 +25,21 @@ def test_from_an_iteration_on_also_after_resuming():
     assert switched(9145, [9143, 9144, 20000]) == [False, True, True]
 
 
+def test_another_switch():
+    hook = HOOKS.build(
+        dict(type='mmseg.AffinitySwitchHook', begin=2, switch='trusts_prediction')
+    )
+    model = nn.Linear(1, 1)
+    for iteration in (0, 1):
+        hook.before_train_iter(SimpleNamespace(model=model, iter=iteration), 0)
+        assert model.trusts_prediction is (iteration == 1)
+
+
 def test_a_network_without_the_switch():
     hook = HOOKS.build(dict(type='mmseg.AffinitySwitchHook', begin=1))
-    with pytest.raises(InputError, match='the network is a Linear; remove the hook'):
+    with pytest.raises(
+        InputError, match='sets trusts_affinity of a WeCLIP, the network is a Linear'
+    ):
         hook.before_train(SimpleNamespace(model=nn.Linear(1, 1)))
 
 

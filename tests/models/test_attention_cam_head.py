@@ -71,6 +71,16 @@ def test_the_head_is_its_functions(box_threshold):
     torch.testing.assert_close(view.cam, expected[[0, 2]], rtol=1e-4, atol=1e-5)
 
 
+def test_without_layers_it_is_the_plain_head():
+    head = dict(HEAD, attention_layers=None)
+    network = tiny_network(dict(backbone=VIT, decode_head=head)).eval()
+    data = network.data_preprocessor(batch(), False)
+    with torch.no_grad():
+        (view, _) = network.predict_views(**copy.deepcopy(data))
+        raw = network.decode_head(network.backbone(data['inputs']).maps)[0].relu()
+    torch.testing.assert_close(view.cam, raw[[0, 2]])
+
+
 def test_training_is_the_plain_head_s():
     network = tiny_network(dict(backbone=VIT, decode_head=HEAD)).eval()
     plain = CAMHead(24, 4)

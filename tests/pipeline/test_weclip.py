@@ -1,7 +1,5 @@
 """WeCLIP from its configs to a segmenter, small and on SynthVOC."""
 
-import logging
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -51,20 +49,14 @@ def small(config, data, folder):
     return path
 
 
-@pytest.fixture
-def folder(tmp_path):
-    yield tmp_path
-    logging.shutdown()
-
-
 def weights(work_dir):
     last = (work_dir / 'last_checkpoint').read_text().strip()
     return torch.load(last, weights_only=True)['state_dict']
 
 
-def test_one_stage_from_tags(root, synth, folder):
-    config = small(root / 'configs/weclip/weclip_vitb16_voc.py', synth, folder)
-    work = train(config, work_dir=folder / 'work')
+def test_one_stage_from_tags(root, synth, tmp_path):
+    config = small(root / 'configs/weclip/weclip_vitb16_voc.py', synth, tmp_path)
+    work = train(config, work_dir=tmp_path / 'work')
     first = weights(work)
     # The affinity is trusted from the third step on.
     options = {'train_cfg.max_iters': 4, 'train_cfg.val_interval': 4}
@@ -81,22 +73,22 @@ def test_one_stage_from_tags(root, synth, folder):
     assert 0 <= scaled['mIoU'] <= 100
 
 
-def test_it_makes_no_cams_and_has_one_stage(root, folder):
+def test_it_makes_no_cams_and_has_one_stage(root, tmp_path):
     config = root / 'configs/weclip/weclip_vitb16_voc.py'
     message = 'a WeCLIP with a WeCLIPHead, makes no CAMs; train and test it with'
     with pytest.raises(InputError, match=message):
-        run_method(config, work_dir=folder)
+        run_method(config, work_dir=tmp_path)
     with pytest.raises(InputError, match=message):
-        generate_cams(config, 'weights.pth', out=folder)
-    assert not list(folder.iterdir())
+        generate_cams(config, 'weights.pth', out=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
-def test_the_decoder_from_mask_files(root, synth, folder):
+def test_the_decoder_from_mask_files(root, synth, tmp_path):
     name = 'configs/weclip/weclip_vitb16_voc_from_masks.py'
-    config = small(root / name, synth, folder)
+    config = small(root / name, synth, tmp_path)
     masks = {
         'train_dataloader.dataset.data_prefix.seg_map_path': 'SegmentationClass',
     }
-    work = train(config, work_dir=folder / 'work', options=masks)
+    work = train(config, work_dir=tmp_path / 'work', options=masks)
     assert not any('pseudo_masks' in name for name in weights(work))
     assert 0 <= evaluate_checkpoint(config, work)['mIoU'] <= 100

@@ -84,7 +84,7 @@ def test_building_leaves_the_config_alone(cfg):
     [
         (['wlak'], r"names the step 'wlak', .* did you mean walk\?"),
         (['zzz'], r"'zzz', .* zzz = dict\(type=\.\.\.\); no other step"),
-        # It is in the config, but is no step.
+        # It is in the config, but is not a step.
         (['seed'], "'seed', which the config does not define"),
         ('walk', "a list of steps, got 'walk'"),
     ],

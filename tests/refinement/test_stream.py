@@ -87,7 +87,7 @@ def test_an_error_beside_the_network_is_one_image():
             True,
             False,
         ]
-        # A ValueError is no InputError: it is ours, and its place is known.
+        # A ValueError is not an InputError: it is ours, and its place is known.
         (_, failure) = results[2]
         assert failure.message == 'ValueError: half'
         assert "raise ValueError('half')" in failure.traceback

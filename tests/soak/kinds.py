@@ -160,8 +160,8 @@ class Train(Kind):
         """Compare the iterations in the log with the checkpoint before."""
         step, size = before
         done = [int(found) for found in TRAINED.findall(log.read_bytes()[size:])]
-        expected = list(range(step + 1, step + 1 + len(done)))
-        return '' if done == expected else f'{done} after iteration {step}'
+        again = [one for one in done if one <= step]
+        return f'{again} after iteration {step}' if again else ''
 
 
 class Cams(Kind):
@@ -188,6 +188,7 @@ class Cams(Kind):
             for pattern in ('cams/*.npz', 'masks/*.png')
             for path in folder.glob(pattern)
             if (folder / 'masks' / f'{path.stem}.png').is_file()
+            and not path.name.startswith('.')
         }
 
     def done_twice(self, folder: Path, log: Path, before: Any) -> str:

@@ -117,6 +117,11 @@ class Soak:
         self.findings.append(f'{folder.name}: {text}')
         print(f'FOUND {self.findings[-1]}', flush=True)
 
+    def summary(self) -> str:
+        """Say what was done and found so far."""
+        counts = [f'{key}: {n}' for key, n in sorted(self.counts.items())]
+        return ', '.join([*counts, f'findings: {len(self.findings)}'])
+
     def episode(self, kills: int) -> int:
         """Kill a command some times, let it end, and compare; give the kills."""
         self.number += 1
@@ -191,10 +196,9 @@ def main() -> int:
         soak.make_references()
         while done < wanted:
             done += soak.episode(min(args.a_run, wanted - done))
+            print(f'{kind.name}: {done} kills ({soak.summary()})', flush=True)
         findings += soak.findings
         total += done
-        counts = ', '.join(f'{key}: {n}' for key, n in sorted(soak.counts.items()))
-        print(f'{kind.name}: {done} kills ({counts}), {len(soak.findings)} findings')
     print(f'{total} kills, {len(findings)} findings')
     if not findings and not args.folder:
         shutil.rmtree(root)

@@ -98,22 +98,35 @@ STUCK = """
 import time
 from wsss_mm.workflow.child import signals_as_exit
 with signals_as_exit(within=0.5):
-    print('ready', flush=True)
     while True:
         try:
+            print('ready', flush=True)
             time.sleep(60)
-        except SystemExit:
+        except BaseException:
             pass
 """
 
 
-def test_a_process_that_does_not_unwind_ends_too(root):
+@pytest.mark.parametrize(
+    ('number', 'status'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_process_that_does_not_unwind_ends_too(root, number, status):
     with subprocess.Popen(
         [sys.executable, '-c', STUCK], stdout=subprocess.PIPE, cwd=root
     ) as process:
         process.stdout.readline()
-        process.terminate()
-        assert process.wait(20) == 143
+        process.send_signal(number)
+        assert process.wait(20) == status
+
+
+@pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_ignored_signals_stay_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with signals_as_exit(within=1):
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
 
 
 def test_sigterm_unwinds():

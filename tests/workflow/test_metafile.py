@@ -79,7 +79,7 @@ def spoil(change):
         (lambda m, r, v: m.pop('Metadata'), ', '.join(PROVENANCE)),
         (lambda m, r, v: r.pop('Task'), 'field Task is missing'),
         (lambda m, r, v: r.update(Verified=1), "unknown field 'Verified'"),
-        (lambda m, r, v: r.update(Verify=3), 'no mapping'),
+        (lambda m, r, v: r.update(Verify=3), 'not a mapping'),
         (lambda m, r, v: v.pop('Tolerance'), 'field Tolerance is missing'),
         (lambda m, r, v: v.pop('Values'), 'field Values is missing'),
         (lambda m, r, v: v.update(Tolerence=1), "unknown field 'Tolerence'"),
@@ -192,7 +192,7 @@ def test_configs_of_trusted_folders_alone(tmp_path, monkeypatch):
     [
         ('Models:\n- {Name: a, Name: b}', r':2: .* twice'),
         ('a: &a {b: 1}\nModels:\n- {<<: *a}', r':3: .* is merged'),
-        ('Models: ' + '[' * 5000, r'no metafile that can be read'),
+        ('Models:\n' + '[' * 5000, r':2: lists in too many lists'),
         ('Models:\n- Name: 2001-99-99', r'no metafile that can be read'),
         (
             'Models:\n- {Name: a, Config: c}\n- {Name: a, Config: c}',

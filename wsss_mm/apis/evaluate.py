@@ -1,7 +1,7 @@
 """Score a folder of masks or CAM files against true masks, without a network."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
@@ -32,9 +32,12 @@ from wsss_mm.refinement import SeedFiles
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import map_ordered
+from wsss_mm.utils.progress import progress
 from wsss_mm.workflow.kept_files import noted_threshold
 
 IMAGES_PER_TASK = 16
+# Fewer images than this are scored before a line of progress could be read.
+SHOW_FROM = 200
 Counts = npt.NDArray[Any]
 
 
@@ -315,5 +318,16 @@ def count_all(names: Sequence[str], count: Any, workers: int) -> Tally:
     tasks = [
         names[i : i + IMAGES_PER_TASK] for i in range(0, len(names), IMAGES_PER_TASK)
     ]
-    tally: Tally = reduce(add, map_ordered(count, tasks, workers))
-    return tally
+    if len(names) < SHOW_FROM:
+        tally: Tally = reduce(add, map_ordered(count, tasks, workers))
+        return tally
+    done = progress(len(names))
+
+    def counted() -> Iterator[Tally]:
+        for task, found in zip(tasks, map_ordered(count, tasks, workers)):
+            for _ in task:
+                done()
+            yield found
+
+    summed: Tally = reduce(add, counted())
+    return summed

@@ -7,7 +7,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
-from mmengine.runner import Runner
 
 from wsss_mm.apis.background_threshold import AUTO, choose_from_files, write_masks
 from wsss_mm.apis.dataset import (
@@ -27,14 +26,15 @@ from wsss_mm.utils.errors import InputError, NotFiniteError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.kept_files import (
-    claim,
     network_settings,
+    note_settings,
     remaining,
     settings_of,
 )
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share, workers_here
+from wsss_mm.workflow.quiet_runner import build_runner
 from wsss_mm.workflow.resume import check_start_weights, start_from_nothing
 from wsss_mm.workflow.weights import load_start_weights, load_weights
 
@@ -184,10 +184,10 @@ def unfinished(
     settings, wanted = network_settings(cfg, checkpoint), []
     if masks:
         wanted.append((out / MASK_FOLDER, '.png'))
-        claim(out / MASK_FOLDER, settings, overwrite=overwrite)
+        note_settings(out / MASK_FOLDER, settings, overwrite=overwrite)
     if cams:
         wanted.append((out / CAM_FOLDER, '.npz'))
-        claim(out / CAM_FOLDER, settings['cams'], overwrite=overwrite)
+        note_settings(out / CAM_FOLDER, settings['cams'], overwrite=overwrite)
     return remaining(names_of(dataset), *wanted, overwrite=overwrite)
 
 
@@ -217,7 +217,7 @@ def predict(
         cfg.train_dataloader = cfg.train_cfg = None
         cfg.optim_wrapper = cfg.param_scheduler = None
     with naming(out):
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner(cfg)
         if checkpoint is None:
             load_start_weights(runner.model)
         else:
@@ -270,7 +270,7 @@ def masks_at_chosen_threshold(
     threshold = choose_from_files(files, workers=workers)
     LOGGER.info('background threshold %.2f, chosen without masks', threshold)
     settings = dict(cams=settings_of(out / CAM_FOLDER), threshold=threshold)
-    claim(out / MASK_FOLDER, settings, overwrite=True)
+    note_settings(out / MASK_FOLDER, settings, overwrite=True)
     jobs = seed_jobs(dataset, share(every), out)
     palette = dataset.metainfo['palette']
     write_masks(jobs, out / MASK_FOLDER, threshold=threshold, palette=palette)

@@ -1,7 +1,8 @@
 """The images that an inferencer is given: paths, folders, arrays, or lists of them."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ def list_images(images: ImageInputs) -> list[NamedImage]:
     """List the images that were given.
 
     Args:
-        images: A path, a folder (with its sub-folders), a BGR array, uint8 of shape
-            (H, W, 3), or several of these.
+        images: A path, a folder (with its sub-folders), a pattern such as ``*.jpg``, a
+            BGR array, uint8 of shape (H, W, 3), or several of these.
 
     Raises:
         InputError: If there is no such file, a folder holds no image, an array has
@@ -63,7 +64,9 @@ def list_images(images: ImageInputs) -> list[NamedImage]:
     """
     if isinstance(images, (str, Path, np.ndarray)):
         images = [images]
+    images = list(images)
     found = [one for number, item in enumerate(images) for one in expand(item, number)]
+    found = with_folders(found, images)
     if not found:
         raise InputError('no image was given; name a file or a folder')
     seen: dict[str, NamedImage] = {}
@@ -90,7 +93,9 @@ def expand(item: ImageInput, number: int) -> Iterator[NamedImage]:
         yield NamedImage(f'{number:06d}', array=item)
         return
     path = Path(item)
-    if path.is_dir():
+    if '*' in str(item) and not path.exists():
+        yield from matching(path)
+    elif path.is_dir():
         files = sorted(
             one for one in path.rglob('*') if one.suffix.lower() in IMAGE_SUFFIXES
         )
@@ -106,3 +111,43 @@ def expand(item: ImageInput, number: int) -> Iterator[NamedImage]:
 
 
 SUFFIXES = ', '.join(IMAGE_SUFFIXES)
+
+
+def matching(pattern: Path) -> Iterator[NamedImage]:
+    """List the images of a pattern, called by their paths below its fixed part."""
+    fixed = next(one for one in pattern.parents if '*' not in str(one))
+    files = sorted(
+        file
+        for file in fixed.glob(str(pattern.relative_to(fixed)))
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+    )
+    if not files:
+        raise InputError(f'{pattern}: no image ({SUFFIXES}) is called like this')
+    for file in files:
+        yield NamedImage(file.relative_to(fixed).with_suffix('').as_posix(), path=file)
+
+
+def with_folders(
+    images: list[NamedImage], given: Collection[object]
+) -> list[NamedImage]:
+    """Call images that were named one by one by their folders too, if need be.
+
+    That is what a shell makes of ``photos/*/*.jpg``.
+
+    Args:
+        images: All images.
+        given: What was named.
+    """
+    named = {str(item) for item in given if not isinstance(item, np.ndarray)}
+    single = [one.path for one in images if one.path and str(one.path) in named]
+    if len({compose(path.stem) for path in single}) == len(single):
+        return images
+    root = os.path.commonpath([path.resolve().parent for path in single])
+    names = {
+        path: path.resolve().relative_to(root).with_suffix('').as_posix()
+        for path in single
+    }
+    return [
+        replace(one, name=names[one.path]) if one.path in names else one
+        for one in images
+    ]

@@ -147,6 +147,7 @@ class CAMInferencer:
             tag_scores=dict(zip(names[1:], scores)),
             class_names=names,
             palette=self.network.palette,
+            path=image.path,
         )
 
 
@@ -212,6 +213,7 @@ class SegmentationInferencer:
                 mask=mask,
                 class_names=self.network.class_names,
                 palette=self.network.palette,
+                path=image.path,
             )
 
 

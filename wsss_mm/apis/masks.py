@@ -33,7 +33,7 @@ from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder, score_folder
-from wsss_mm.workflow.kept_files import claim, settings_of
+from wsss_mm.workflow.kept_files import note_settings, settings_of
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
 from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share_of_remaining, workers_here
@@ -108,7 +108,7 @@ def refine_masks(
         affinity=fingerprint(affinity[1]) if walks and affinity else None,
         margin=ignore_margin,
     )
-    claim(folder, settings, overwrite=overwrite)
+    note_settings(folder, settings, overwrite=overwrite)
     wanted = [(folder, '.png')]
     if keep_scores:
         wanted.append((out / score_folder(chain), '.npz'))
@@ -171,7 +171,7 @@ def write_seed_scores(
     settings = dict(
         cams=settings_of(out / CAM_FOLDER), training_scores=cfg.training_scores
     )
-    claim(folder, settings, overwrite=overwrite)
+    note_settings(folder, settings, overwrite=overwrite)
     todo = share_of_remaining(names_of(dataset), (folder, '.npz'), overwrite=overwrite)
     jobs = seed_jobs(dataset, todo, out)
     results = run_pool(jobs, make, workers=workers_here(workers, launcher))

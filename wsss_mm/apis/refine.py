@@ -1,11 +1,7 @@
 """Stages 3 and 4 around the refiners: which images, from which files, into which."""
 
-import itertools
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
-from mmengine.utils import ProgressBar, import_modules_from_strings
+from mmengine.utils import import_modules_from_strings
 
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.cam_file import save_cam
@@ -36,11 +32,11 @@ from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure, attempt, prefetch
+from wsss_mm.utils.progress import progress
 from wsss_mm.workflow.folders import chain_name, mask_folder, score_folder
 from wsss_mm.workflow.weights import load_weights
 
 IGNORED = np.uint8(255)
-LINES_EVERY = 50
 # Images that a message lists.
 SHOWN = 10
 Job = tuple[str, Callable[[], Seed] | Failure]
@@ -233,27 +229,6 @@ def raise_failures(failures: Mapping[str, Failure], *, total: int) -> None:
         raise RuntimeError(f'{fault}\n{message}' if users else fault)
     if users:
         raise InputError(message)
-
-
-def progress(total: int) -> Callable[[], None]:
-    """Show how far a stage is: a bar on a terminal, else lines as a log has them.
-
-    Returns:
-        What to call after each image.
-    """
-    if sys.stdout.isatty():
-        bar: Callable[[], None] = ProgressBar(total).update
-        return bar
-    start, count = time.monotonic(), itertools.count(1)
-
-    def line() -> None:
-        number = next(count)
-        if number % LINES_EVERY == 0 or number == total:
-            left = (time.monotonic() - start) / number * (total - number)
-            eta = timedelta(seconds=round(left))
-            LOGGER.info('Iter(test) [%d/%d]  eta: %s', number, total, eta)
-
-    return line
 
 
 def save_refined(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner import Runner
 
 from wsss_mm.engine.safe_loading import weights_only_loads
 from wsss_mm.io.atomic import naming
@@ -17,6 +16,7 @@ from wsss_mm.workflow.launch import (
     with_tta,
 )
 from wsss_mm.workflow.lock import locked
+from wsss_mm.workflow.quiet_runner import build_runner
 from wsss_mm.workflow.resume import start_from, start_from_nothing
 from wsss_mm.workflow.weights import load_weights
 
@@ -64,7 +64,7 @@ def train(
         if not torch.cuda.is_available():
             keep_freed_memory()
         with weights_only_loads():
-            Runner.from_cfg(cfg).train()
+            build_runner(cfg).train()
     return Path(cfg.work_dir)
 
 
@@ -113,6 +113,6 @@ def evaluate_checkpoint(
         cfg.default_hooks.visualization.draw = True
         cfg.visualizer.save_dir = str(show_dir)
     with naming(out or cfg.work_dir):
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner(cfg)
         load_weights(runner.model, checkpoint)
         return dict(runner.test() or {})

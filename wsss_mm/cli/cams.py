@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
     )
     threshold = args.threshold
     if threshold is None and (args.seed_scores or refines):
-        # The CAMs' masks are no aim then: those that are there stay.
+        # The CAMs' masks are not asked for then: those that are there stay.
         threshold = noted_threshold(out / MASK_FOLDER)
     common = dict(
         split=args.split,

@@ -73,7 +73,7 @@ def config_options(args: argparse.Namespace) -> dict[str, Any]:
     """Give the config values that the options of `add_config_options` override.
 
     Raises:
-        InputError: If the file is no JSON object.
+        InputError: If the file is not a JSON object.
     """
     options: dict[str, Any] = {}
     if args.options_file is not None:

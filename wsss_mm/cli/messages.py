@@ -5,9 +5,11 @@ processes of a command inherit. It shows the traceback of every error and the li
 debug messages.
 """
 
+import functools
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
@@ -51,6 +53,27 @@ def show_messages() -> None:
     LOGGER.propagate = False
     if not any(isinstance(handler, PrintHandler) for handler in LOGGER.handlers):
         LOGGER.addHandler(PrintHandler())
+
+
+def hide_debug_prints() -> None:
+    """Let MMEngine's ``print_log`` keep to its levels where it prints.
+
+    Without a logger it prints messages of every level, such as the packages' "Could not
+    import OneDL" of level DEBUG. Modules that are imported later take this one.
+    """
+    import mmengine.logging
+
+    inner = mmengine.logging.print_log
+
+    @functools.wraps(inner)
+    def print_log(
+        msg: object, logger: object = None, level: int = logging.INFO
+    ) -> None:
+        if logger is not None or level >= logging.INFO or is_debugging():
+            inner(msg, logger, level)
+
+    if not hasattr(inner, '__wrapped__'):
+        mmengine.logging.print_log = print_log
 
 
 def is_users(error: Exception) -> bool:
@@ -128,3 +151,33 @@ def readable_errors() -> Iterator[None]:
             raise
         print(f'error: {ended}', file=sys.stderr)
         raise SystemExit(1) from error
+
+
+# How to go on after a command that was interrupted.
+GOING_ON = {
+    'train': 'the same command with --resume goes on from the last checkpoint',
+    'run': 'finished stages are kept; the same command goes on from here',
+    'demo': 'finished stages are kept; the same command goes on from here',
+    'cams': 'finished images are kept; the same command makes the rest',
+    'refine': 'finished images are kept; the same command makes the rest',
+}
+SIGNALS = (128 + signal.SIGTERM, 128 + signal.SIGHUP)
+
+
+@contextmanager
+def saying_how_to_go_on(command: str) -> Iterator[None]:
+    """Say what to do after Ctrl-C or a signal, instead of a traceback.
+
+    Args:
+        command: Name of the sub-command.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f'\ninterrupted; {GOING_ON.get(command, "start it again")}', flush=True)
+        raise SystemExit(128 + signal.SIGINT) from None
+    except SystemExit as stop:
+        if stop.code in SIGNALS:
+            said = GOING_ON.get(command, 'start it again')
+            print(f'ended by a signal; {said}', flush=True)
+        raise

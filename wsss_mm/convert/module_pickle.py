@@ -148,7 +148,7 @@ class Machine:
         whole = self.top(dict)
         for key, value in zip(pairs[::2], pairs[1::2]):
             if not isinstance(key, (str, int)):
-                raise InputError('a key of a dict is no text')
+                raise InputError('a key of a dict is not text')
             whole[key] = value
 
     def set_item(self) -> None:
@@ -165,7 +165,7 @@ class Machine:
         """Make a module of the class that is named."""
         arguments, named = self.pop(), self.pop()
         if not isinstance(named, Name) or arguments != ():
-            raise InputError('it makes an object that is no module')
+            raise InputError('it makes an object that is not a module')
         if not named.name.startswith('__torch__'):
             raise InputError(f'it makes an object of {named.name!r}, no module')
         self.stack.append(Module(named.name))
@@ -234,10 +234,10 @@ def storage_of(found: Any) -> Storage:
     """Check where the pickle says that values are.
 
     Raises:
-        InputError: If that is no storage.
+        InputError: If that is not a storage.
     """
     if not (isinstance(found, tuple) and len(found) == 5 and found[0] == 'storage'):
-        raise InputError('it asks for something that is no storage')
+        raise InputError('it asks for something that is not a storage')
     _, kind, key, _, size = found
     name = kind.name if isinstance(kind, Name) else ''
     dtype = DTYPES.get(name.removeprefix('torch '))
@@ -252,7 +252,7 @@ def stored_of(arguments: tuple[Any, ...]) -> Stored:
     """Check what the pickle says of a tensor against its storage.
 
     Raises:
-        InputError: If it is no tensor, or reaches beyond its storage.
+        InputError: If it is not a tensor, or reaches beyond its storage.
     """
     if len(arguments) < 4 or not isinstance(arguments[0], Storage):
         raise InputError('a tensor has no storage')

@@ -155,7 +155,7 @@ def convert_released(path: str | Path, layout: str | None = None) -> Conversion:
 
     Raises:
         ValueError: If the file cannot be read, no layout explains all its tensors,
-            one is missing, has another shape or values that are no finite floats,
+            one is missing, has another shape or values that are not finite floats,
             or two contradict each other.
     """
     state = without_module(read_tensors(path))
@@ -266,7 +266,7 @@ def _read_caffe(path: str | Path) -> State:
 def _check_values(state: State) -> None:
     for key, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_meta:
-            raise InputError(f'{key} is no dense tensor; store it as one')
+            raise InputError(f'{key} is not a dense tensor; store it as one')
         if not tensor.is_floating_point() and not key.endswith(COUNTER):
             raise InputError(f'{key} holds {tensor.dtype} values, expected floats')
         # A sum in double precision is finite if, and only if, all numbers are.

@@ -65,9 +65,9 @@ def parse_safetensors(reader: ByteReader) -> dict[str, Tensor]:
     try:
         header = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise reader.error(f'the header is no JSON ({error})', 8) from error
+        raise reader.error(f'the header is not JSON ({error})', 8) from error
     if not isinstance(header, dict):
-        raise reader.error('the header is no JSON object', 8)
+        raise reader.error('the header is not a JSON object', 8)
     header.pop('__metadata__', None)
     if not header:
         raise reader.error('it holds no tensors', 8)

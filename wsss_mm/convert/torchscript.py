@@ -41,7 +41,7 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
         Tensors on the CPU by the names that their modules give them.
 
     Raises:
-        InputError: If it is no such archive, is damaged, or holds more than modules of
+        InputError: If it is another archive, is damaged, or holds more than modules of
             tensors and plain values. Nothing in it is executed.
     """
     try:
@@ -63,7 +63,7 @@ def read_archive(archive: zipfile.ZipFile) -> dict[str, Tensor]:
     pickles = [name for name in entries if name.count('/') == 1]
     pickles = [name for name in pickles if name.endswith('/data.pkl')]
     if len(pickles) != 1:
-        raise InputError('it holds no data.pkl, so it is no TorchScript archive')
+        raise InputError('it holds no data.pkl, so it is not a TorchScript archive')
     folder = pickles[0].removesuffix('data.pkl')
     if entries[pickles[0]].compress_type != zipfile.ZIP_STORED:
         raise InputError('data.pkl is compressed, which torch.jit.save never does')

@@ -95,7 +95,7 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
         The images with one annotation or more, sorted by name.
 
     Raises:
-        ValueError: If the file is missing or malformed, or a category is no class.
+        ValueError: If the file is missing or malformed, or a category is not a class.
     """
     content = read_annotations(Path(path))
     try:
@@ -121,7 +121,7 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
         ]
     except (KeyError, TypeError) as error:
         raise InputError(
-            f'{path} is no file of instance annotations (it fails at '
+            f'{path} is not a file of instance annotations (it fails at '
             f'{first_line(error)}); give instances_*.json, not captions_*.json or '
             'person_keypoints_*.json'
         ) from error

@@ -49,8 +49,9 @@ class Reader:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._place: list[str] = []
-        # Of the object that is read: None before its name comes.
-        self._name: list[str] | None = None
+        # Of the object that is read: the parts of its first name, which may be open.
+        self._name: list[str] = []
+        self._named = self._open = False
         self.parser: Any = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._refuse_doctype
@@ -76,17 +77,21 @@ class Reader:
         if len(self._place) > DEEPEST:
             raise Refusal('elements in too many elements')
         if self._place == [ROOT, 'object']:
-            self._name = None
-        elif self._place == [ROOT, 'object', 'name'] and self._name is None:
-            self._name = []
+            self._name, self._named = [], False
+        elif self._place == [ROOT, 'object', 'name']:
+            self._open = not self._named
+            self._named = True
+        else:
+            self._open = False
 
     def _text(self, text: str) -> None:
-        if self._place == [ROOT, 'object', 'name'] and self._name is not None:
+        if self._open:
             self._name.append(text)
 
     def _end(self, tag: str) -> None:
+        self._open = False
         if self._place == [ROOT, 'object']:
-            name = ''.join(self._name or []).strip()
+            name = ''.join(self._name).strip()
             if not name:
                 raise Refusal('an object without a name; write its class into <name>')
             self.names.append(name)

@@ -1,7 +1,7 @@
 """Look over a whole dataset and say everything that is wrong with it.
 
 The dataset classes stop at the first error; here all files are read and the findings
-counted, so that they can be mended together.
+counted, so that they can be corrected together.
 """
 
 import os
@@ -122,7 +122,7 @@ def check_dataset(
 
 
 def check_tag_table(dataset: ImageLabelDataset, health: Health) -> dict[str, list[str]]:
-    """Read the tags of each image of the table; note every one that is no class."""
+    """Read the tags of each image of the table; note every one that is not a class."""
     path = Path(dataset._tag_path())
     known = {*dataset.foreground, *dataset._ignored()}
     seen: dict[str, list[str]] = {}
@@ -134,7 +134,7 @@ def check_tag_table(dataset: ImageLabelDataset, health: Health) -> dict[str, lis
             health.add('tags', [f'{where}: image {image_id!r} occurs twice'])
         seen[image_id] = tags
         unknown = sorted(set(tags) - known)
-        health.add('tags', [f'{where}: {brief(tag)} is no class' for tag in unknown])
+        health.add('tags', [f'{where}: {brief(tag)} is not a class' for tag in unknown])
     if not seen and 'tags' not in health.problems:
         health.add('tags', [f'{path} names no image; add one entry per image'])
     note_tagged(health, seen, source=path)

@@ -166,7 +166,7 @@ def file_of_image(folder: str | Path, image_name: str, suffix: str) -> str:
     """
     stored, composed = os.path.splitext(image_name)[0], result_name(image_name)
     for stem in (stored, composed):
-        for ending in (suffix, suffix.upper(), suffix.capitalize()):
+        for ending in (suffix, suffix.upper(), suffix.title()):
             path = os.path.join(folder, stem + ending)
             if os.path.isfile(path):
                 return path

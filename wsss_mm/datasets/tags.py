@@ -151,7 +151,7 @@ def split_labels(cell: str, where: str) -> list[str]:
         names = parse_json(cell, where=where, numbered=False)
     except InputError as error:
         raise InputError(
-            f'{error}: {brief(cell)} is no JSON list; write it as ["first", "second"]'
+            f'{error}: {brief(cell)} is not a JSON list; write ["first", "second"]'
         ) from error
     return check_names(names, where)
 
@@ -275,7 +275,7 @@ def in_class_order(
     where: str,
     ignored: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Sort names by class and drop repeats; refuse names that are no class."""
+    """Sort names by class and drop repeats; refuse names that are not classes."""
     found = set(names) - set(ignored)
     for name in sorted(found - set(classes)):
         close = difflib.get_close_matches(name, classes, n=1)

@@ -27,6 +27,7 @@ from .attention_affinity import (
 from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
 from .balanced_loss import balanced_cross_entropy
+from .branch_losses import dice_loss, mutual_loss, trusted_label
 from .cam import (
     competing_cam,
     competing_foreground,
@@ -91,6 +92,7 @@ from .normalisation import (
     training_max_norm,
     training_min_max_norm,
 )
+from .outline import encode_rle, keyholed_outlines, layered_regions, trace_outlines
 from .pamr import local_affinity, pamr
 from .par import par, par_weights
 from .pixel_correlation import pixel_correlation
@@ -139,7 +141,9 @@ __all__ = [
     'dense_crf',
     'dense_crf_joint',
     'dense_crf_shared',
+    'dice_loss',
     'edge_affinity',
+    'encode_rle',
     'equivariance_loss',
     'equivariant_cross_loss',
     'feature_affinity',
@@ -150,7 +154,9 @@ __all__ = [
     'inference_min_max_norm',
     'iou_report',
     'kept_layers',
+    'keyholed_outlines',
     'label_unary',
+    'layered_regions',
     'local_affinity',
     'mask_absent',
     'max_norm',
@@ -158,6 +164,7 @@ __all__ = [
     'max_views',
     'merge_tiles',
     'min_pool_loss',
+    'mutual_loss',
     'normalize_max',
     'normalize_min_max',
     'pair_affinity',
@@ -193,9 +200,11 @@ __all__ = [
     'threshold_histogram',
     'threshold_separation',
     'tile_image',
+    'trace_outlines',
     'training_max_norm',
     'training_min_max_norm',
     'transition_matrix',
+    'trusted_label',
     'upsampled_mean',
     'with_background',
     'word_probabilities',

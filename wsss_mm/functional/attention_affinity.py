@@ -244,7 +244,7 @@ def _boxes(above: npt.NDArray[np.bool_]) -> list[tuple[slice, ...]]:
 
 
 def _check_square(name: str, matrix: Tensor) -> None:
-    """Refuse what is no stack of square matrices of numbers."""
+    """Refuse what is not a stack of square matrices of numbers."""
     square = matrix.ndim >= 2 and matrix.shape[-1] == matrix.shape[-2]
     if not square or not matrix.numel() or not matrix.is_floating_point():
         raise ValueError(

@@ -91,6 +91,7 @@ CRF_PARAMETERS: Mapping[str, CRFParameters] = MappingProxyType(
         'soft1': CRFParameters(iterations=1),
         'retrain': CRFParameters(iterations=1, bilateral_sxy=32.0),
         'label': CRFParameters(iterations=10, bilateral_sxy=50.0, bilateral_srgb=5.0),
+        'label1': CRFParameters(iterations=1, bilateral_sxy=50.0, bilateral_srgb=5.0),
         'clip_es': CRFParameters(
             iterations=10,
             gaussian_sxy=1.0,
@@ -98,7 +99,6 @@ CRF_PARAMETERS: Mapping[str, CRFParameters] = MappingProxyType(
             bilateral_srgb=3.0,
             bilateral_compat=4.0,
         ),
-        'label1': CRFParameters(iterations=1, bilateral_sxy=50.0, bilateral_srgb=5.0),
     }
 )
 

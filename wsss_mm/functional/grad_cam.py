@@ -174,7 +174,7 @@ def attention_weights_gradient(
     query, key, value = (split(F.linear(inputs, w, b)) for w, b in zip(weights, biases))
     outer = split(gradients @ out_proj_weight)  # (n, heads, N, d)
     row = (outer * (attention @ value)).sum(dim=-1, keepdim=True)
-    # The class token's query is no patch: it has no part in the sums over queries.
+    # The class token's query is not a patch: it has no part in the sums over queries.
     patches = torch.cat([outer, row], dim=-1)[..., 1:, :]
     back = attention[:, 1:].transpose(1, 2) @ patches
     by_key = (back[..., :-1] * value).sum(dim=-1) - back[..., -1]

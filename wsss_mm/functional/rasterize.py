@@ -57,7 +57,7 @@ def fill_polygon(
             f'a polygon has three or more corners (x, y), not shape {start.shape}'
         )
     if not np.isfinite(start).all():
-        raise ValueError('a polygon has a corner that is no finite number')
+        raise ValueError('a polygon has a corner that is not a finite number')
     height, width = size
     # Beyond the border nothing changes; huge numbers would overflow.
     start = np.clip(start, -LARGEST_COUNT, LARGEST_COUNT)
@@ -111,7 +111,7 @@ def decode_rle(
     """
     runs = list(expand_counts(counts) if isinstance(counts, str) else counts)
     if not all(isinstance(run, int) and run >= 0 for run in runs):
-        raise ValueError('a run length is no whole number of pixels')
+        raise ValueError('a run length is not a whole number of pixels')
     height, width = size
     if sum(runs) != height * width:
         raise ValueError(

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wsss_mm.utils.errors import InputError
-from wsss_mm.utils.logging import LOGGER
 
 # In bytes; a name has 255 at most.
 LONGEST_STEM, LONGEST_SUFFIX = 200, 32
@@ -101,7 +100,6 @@ def remove_unfinished(folder: str | Path, *, below: bool = False) -> None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
-                LOGGER.info('%s: removed, its writing was cut off', path)
             finally:
                 os.close(handle)
 

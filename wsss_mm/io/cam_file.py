@@ -69,7 +69,7 @@ def load_cam(
         ) from error
     problem = find_problem(classes, maps)
     if problem:
-        raise InputError(f'{path} is no CAM file: {problem}; {REMEDY}')
+        raise InputError(f'{path} is not a CAM file: {problem}; {REMEDY}')
     if num_classes is not None and classes.size and classes[-1] >= num_classes:
         raise InputError(
             f'{path} holds foreground class {classes[-1]}, but there are only '

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
@@ -58,7 +59,8 @@ def check_normal(ids: Iterable[str], *, where: object) -> None:
         kept = normalise_id(image_id, where=where)
         if kept != image_id:
             raise InputError(
-                f'{where}: the image id {image_id!r} is written {kept!r}; rename it'
+                f'{where}: the image id {brief(image_id)} is written {brief(kept)}; '
+                'rename it'
             )
 
 

@@ -35,7 +35,7 @@ def parse_json(
         deepest: Lists that may stand in lists; None where nothing walks through them.
 
     Raises:
-        InputError: If it is no JSON, or lists stand in too many lists.
+        InputError: If it is not JSON, or lists stand in too many lists.
     """
     try:
         value = json.loads(text, object_pairs_hook=pairs)

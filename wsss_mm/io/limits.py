@@ -41,7 +41,7 @@ def check_file(path: str | Path, *, most: int, kind: str) -> None:
 
     Raises:
         FileNotFoundError: If there is nothing at the path.
-        InputError: If it is no plain file, cannot be looked at, or is too large.
+        InputError: If it is not a plain file, cannot be looked at, or is too large.
     """
     try:
         found = os.stat(path)

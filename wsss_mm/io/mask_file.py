@@ -82,7 +82,7 @@ def load_mask(path: str | Path, *, num_classes: int | None = None) -> NDArray[np
         problem = find_problem(Path(path), image)
         mask = np.array(() if problem else image, dtype=np.uint8)
     if problem:
-        raise InputError(f'{path} is no mask: {problem}; {REMEDY}')
+        raise InputError(f'{path} is not a mask: {problem}; {REMEDY}')
     if num_classes is not None:
         wrong = np.unique(mask[(mask >= num_classes) & (mask != IGNORE)])
         if wrong.size:

@@ -91,7 +91,7 @@ def load_scores(path: str | Path, *, num_classes: int | None = None) -> Scores:
         ) from error
     problem = find_problem(classes, low, high)
     if problem:
-        raise InputError(f'{path} is no score file: {problem}; {REMEDY}')
+        raise InputError(f'{path} is not a score file: {problem}; {REMEDY}')
     if num_classes is not None and classes.size and classes[-1] >= num_classes:
         raise InputError(
             f'{path} holds foreground class {classes[-1]}, but there are only '

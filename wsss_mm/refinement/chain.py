@@ -37,7 +37,7 @@ def resolve_steps(
         Configs of refiners, in order; those of `named` itself, not copies.
 
     Raises:
-        InputError: If `steps` is no list, or the config does not define a name as a
+        InputError: If `steps` is not a list, or the config does not define a name as a
             step.
     """
     if isinstance(steps, str):

@@ -16,7 +16,7 @@ def check_number(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> None:
-    """Refuse what is no number, or one out of range.
+    """Refuse what is not a number, or one out of range.
 
     Args:
         name: Of the value in the config.
@@ -41,7 +41,7 @@ def check_number(
 
 
 def check_whole(name: str, value: Any, *, least: int = 0) -> None:
-    """Refuse what is no whole number of at least a size.
+    """Refuse what is not a whole number of at least a size.
 
     Args:
         name: Of the value in the config.

@@ -30,7 +30,7 @@ class PARRefiner:
 
     where: ClassVar[str] = 'main'
     dilations: Sequence[int] = DILATIONS
-    iterations: int = 20
+    iterations: int = 10
     device: str = 'cpu'
 
     def __call__(self, seed: Seed) -> Seed:

@@ -194,7 +194,7 @@ class WalkCRFRefiner:
     beta: float
     steps: int
     parameters: str | CRFParameters = 'soft1'
-    num_labels: int = 21
+    num_labels: int
 
     def __post_init__(self) -> None:
         check_number('beta', self.beta, above=0)

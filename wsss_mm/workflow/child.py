@@ -64,7 +64,7 @@ def follow(command: Sequence[str], log: Path, *, prefix: str | None) -> int:
 
 @contextmanager
 def signals_as_exit(*, within: float | None = None) -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind this process as Ctrl-C does.
+    """Let SIGTERM and SIGHUP unwind this process as Ctrl-C does, if not ignored.
 
     Args:
         within: Seconds after which it ends without being unwound, which a call that
@@ -80,11 +80,14 @@ def signals_as_exit(*, within: float | None = None) -> Iterator[None]:
             limit = threading.Timer(within, os._exit, (128 + number,))
             limit.daemon = True
             limit.start()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
     before = {
         number: signal.signal(number, leave)
-        for number in (signal.SIGTERM, signal.SIGHUP)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
     }
     try:
         yield

@@ -51,7 +51,9 @@ def note_path(folder: Path) -> Path:
     return folder.with_name(f'{folder.name}.settings.json')
 
 
-def claim(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+def note_settings(
+    folder: Path, settings: Mapping[str, Any], *, overwrite: bool
+) -> None:
     """Note the settings that a folder's files are made with, or refuse to mix them.
 
     Files without a note, as other programs leave them, are kept and said to be. What a
@@ -75,7 +77,7 @@ def claim(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None
     if note.is_file() and not overwrite:
         refuse_others(folder, read_note(note), wanted)
     elif not overwrite and folder.is_dir() and any(folder.iterdir()):
-        LOGGER.info(f'{folder}: kept as it is; no {note.name} tells what made it')
+        LOGGER.info(f'{folder}: kept as it is; no {note.name} says what made it')
     elif is_main_process():
         with atomic_write(note) as part:
             part.write_text(json.dumps(wanted, indent=1))
@@ -85,14 +87,14 @@ def read_note(note: Path) -> dict[str, Any]:
     """Read a note.
 
     Raises:
-        ValueError: If it is no JSON object.
+        ValueError: If it is not a JSON object.
     """
     try:
         return read_object(note, kind='a note of settings')
     except InputError as error:
         raise InputError(
             f'{note}: not readable ({error}); delete it together with the files it '
-            'tells of'
+            'speaks of'
         ) from error
 
 
@@ -169,7 +171,7 @@ def fingerprints(cfg: Config) -> dict[str, str]:
 
 
 def settings_of(folder: Path) -> dict[str, Any] | None:
-    """Read what a folder's files were made with; ``None`` where nothing tells."""
+    """Read what a folder's files were made with; ``None`` where nothing says so."""
     note = note_path(folder)
     return read_note(note) if note.is_file() else None
 
@@ -190,6 +192,6 @@ def noted_threshold(folder: Path) -> float | None:
     if not is_number or not 0 <= found < 1:
         raise InputError(
             f'{note_path(folder)}: threshold is {brief(found)}, not a number in [0, 1);'
-            ' delete it together with the files it tells of'
+            ' delete it together with the files it speaks of'
         )
     return float(found)

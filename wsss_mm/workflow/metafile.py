@@ -13,7 +13,7 @@ A result of a model may carry a `Verify` entry beside the words for people:
 
 or, for a network, `Checkpoint` (below the work folder) instead of `Predictions`, `TTA:
 true` for several scales and mirrors, and `Config` if it is not the model's own. The
-`Metadata` must then tell Recipe, Seed, Hardware and Commit.
+`Metadata` must then state Recipe, Seed, Hardware and Commit.
 """
 
 from collections.abc import Collection, Mapping
@@ -224,7 +224,7 @@ def check_fields(
 ) -> None:
     """Refuse an entry that lacks a field or has one that nobody knows."""
     if not isinstance(entry, dict):
-        raise InputError(f'{where}: {brief(entry)} is no mapping of fields')
+        raise InputError(f'{where}: {brief(entry)} is not a mapping of fields')
     unknown = [str(key) for key in entry if key not in (*needed, *known)]
     if unknown:
         fields = ', '.join([*needed, *known])

@@ -202,6 +202,7 @@ def evaluation_stage(
     names: Path,
     num_classes: int,
     figures: Path,
+    class_file: Path | None = None,
     threshold: float | str | None = None,
     plot: Path | None = None,
     workers: int | None = None,
@@ -215,13 +216,18 @@ def evaluation_stage(
         names: List file of the images.
         num_classes: Classes, background included (K).
         figures: JSON file to write.
+        class_file: File of the class names; classes have numbers if None.
         threshold: Background threshold of CAM files, which are scored over the curve
             too; None for masks.
         plot: PNG file for the curve.
         workers: Processes; one a CPU if None.
     """
     command = ['eval_masks.py', str(predictions), str(truth), '--list', str(names)]
-    command += ['--classes', str(num_classes), '--json', str(figures)]
+    if class_file is None:
+        command += ['--classes', str(num_classes)]
+    else:
+        command += ['--names', str(class_file)]
+    command += ['--json', str(figures)]
     if threshold is not None:
         command += ['--curve', '--threshold', str(threshold)]
     if plot is not None:

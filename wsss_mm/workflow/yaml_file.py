@@ -1,5 +1,6 @@
 """YAML of anybody: plain values, each once, with the lines that they stand on."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import yaml
 
 from wsss_mm.io.limits import MOST_YAML_BYTES, read_text
-from wsss_mm.io.wording import first_line
+from wsss_mm.io.wording import first_line, shorten
 from wsss_mm.utils.errors import InputError
+
+DEEPEST = 50
+BRACKETS = re.compile(r'[\[\]{}]')
 
 
 class Located(dict[Any, Any]):
@@ -64,6 +68,7 @@ def read_yaml(path: str | Path, *, kind: str) -> Any:
     """
     try:
         text = read_text(path, most=MOST_YAML_BYTES, kind=f'a {kind}')
+        refuse_depth(text, path)
         return yaml.load(text, PlainLoader)
     except FileNotFoundError as error:
         raise InputError(
@@ -74,10 +79,24 @@ def read_yaml(path: str | Path, *, kind: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f'{path}:{mark.line + 1}' if mark else f'{path}'
-        reason = error.problem or first_line(error)
+        reason = shorten(error.problem or first_line(error))
         raise InputError(f'{place}: no {kind} that can be read ({reason})') from error
     # Characters, dates and numbers that are none, and lists in too many lists.
     except Exception as error:
         raise InputError(
             f'{path}: no {kind} that can be read ({first_line(error)})'
         ) from error
+
+
+def refuse_depth(text: str, path: str | Path) -> None:
+    """Refuse brackets in many brackets, which take the parser minutes.
+
+    Raises:
+        InputError: If more than `DEEPEST` are open at one place, quoted ones included.
+    """
+    depth = 0
+    for place in BRACKETS.finditer(text):
+        depth += 1 if place[0] in '[{' else -1
+        if depth > DEEPEST:
+            line = text.count('\n', 0, place.start()) + 1
+            raise InputError(f'{path}:{line}: lists in too many lists; flatten them')

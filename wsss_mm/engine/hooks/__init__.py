@@ -3,6 +3,7 @@
 from .affinity_switch_hook import AffinitySwitchHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .batch_norm_hook import BatchNormHook
+from .cam_panel_hook import CAMPanelHook
 from .dataset_meta_hook import DatasetMetaHook
 from .finite_training_hook import FiniteTrainingHook
 from .pseudo_label_hook import PseudoLabelHook
@@ -14,6 +15,7 @@ __all__ = [
     'AffinitySwitchHook',
     'AtomicCheckpointHook',
     'BatchNormHook',
+    'CAMPanelHook',
     'DatasetMetaHook',
     'FiniteTrainingHook',
     'PseudoLabelHook',

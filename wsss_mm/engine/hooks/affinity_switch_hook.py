@@ -1,4 +1,4 @@
-"""Let WeCLIP's masks be made with the affinity that it has learnt."""
+"""Let WeCLIP rely on what it has learnt, from some iteration on."""
 
 from typing import Any
 
@@ -12,10 +12,11 @@ from wsss_mm.utils.errors import InputError
 
 @HOOKS.register_module()
 class AffinitySwitchHook(Hook):
-    """Set ``model.trusts_affinity`` before every training step.
+    """Set ``model.trusts_affinity``, or another switch, before every training step.
 
     Args:
         begin: First iteration, counted from 1, whose masks are made with the affinity.
+        switch: Name of the switch: ``trusts_prediction`` is WeCLIP+'s.
 
     Raises:
         InputError: If `begin` is less than 1.
@@ -28,21 +29,22 @@ class AffinitySwitchHook(Hook):
 
     priority = 'NORMAL'
 
-    def __init__(self, begin: int) -> None:
+    def __init__(self, begin: int, *, switch: str = 'trusts_affinity') -> None:
         if begin < 1:
             raise InputError(f'begin is {begin}: iterations are counted from 1')
         self.begin = begin
+        self.switch = switch
 
     def before_train(self, runner: Runner) -> None:
         """Refuse a network that has no such switch.
 
         Raises:
-            InputError: If the network has no ``trusts_affinity``.
+            InputError: If it is no WeCLIP.
         """
         network = innermost(runner.model)
-        if not hasattr(network, 'trusts_affinity'):
+        if not hasattr(network, self.switch):
             raise InputError(
-                f'AffinitySwitchHook needs a WeCLIP, the network is a '
+                f'AffinitySwitchHook sets {self.switch} of a WeCLIP, the network is a '
                 f'{type(network).__name__}; remove the hook'
             )
 
@@ -51,4 +53,4 @@ class AffinitySwitchHook(Hook):
     ) -> None:
         """Set the switch for this step; a resumed training counts on."""
         network: Any = innermost(runner.model)
-        network.trusts_affinity = runner.iter + 1 >= self.begin
+        setattr(network, self.switch, runner.iter + 1 >= self.begin)

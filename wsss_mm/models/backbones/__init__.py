@@ -1,4 +1,5 @@
 from .attention_vit import AttentionViT
+from .clip_dino import CLIPWithDINO
 from .clip_vit import CLIPVisionTransformer
 from .resnest_wsss import ResNeStWSSS
 from .resnet38d import ResNet38d
@@ -9,6 +10,7 @@ __all__ = [
     'VGG16WSSS',
     'AttentionViT',
     'CLIPVisionTransformer',
+    'CLIPWithDINO',
     'ResNeStStem',
     'ResNeStWSSS',
     'ResNet38d',

@@ -15,6 +15,7 @@ from .erasing_head import CubicErasingHead, ErasingHead
 from .puzzle_cam_head import AddedPuzzleHead, PuzzleCAMHead
 from .seam_head import SEAMHead
 from .weclip_head import WeCLIPHead
+from .weclip_plus_head import WeCLIPPlusHead
 
 __all__ = [
     'AddedErasingHead',
@@ -35,4 +36,5 @@ __all__ = [
     'SEAMHead',
     'SqrtCAMHead',
     'WeCLIPHead',
+    'WeCLIPPlusHead',
 ]

@@ -31,7 +31,7 @@ class AttentionCAMHead(CAMHead):
         num_classes: Classes of the dataset, background included (K).
         in_index: Where the feature map stands among the features.
         dropout_ratio: Channel dropout before the classifier.
-        attention_layers: How many of the last layers.
+        attention_layers: How many of the last layers; None leaves the CAM as it is.
         box_threshold: See `box_mask`; None lets every cell spread.
 
     Raises:
@@ -52,7 +52,7 @@ class AttentionCAMHead(CAMHead):
         *,
         in_index: int = -1,
         dropout_ratio: float = 0.5,
-        attention_layers: int = 8,
+        attention_layers: int | None = 8,
         box_threshold: float | None = 0.4,
     ) -> None:
         super().__init__(
@@ -60,7 +60,7 @@ class AttentionCAMHead(CAMHead):
         )
         if box_threshold is not None and not 0 <= box_threshold < 1:
             raise InputError(f'box_threshold is {box_threshold}; give one in [0, 1)')
-        if attention_layers < 1:
+        if attention_layers is not None and attention_layers < 1:
             raise InputError(f'attention_layers is {attention_layers}; give 1 or more')
         self.attention_layers = attention_layers
         self.box_threshold = box_threshold
@@ -68,23 +68,29 @@ class AttentionCAMHead(CAMHead):
     def predict(self, context: Context) -> tuple[Tensor, Tensor]:
         """Compute the refined maps, in [0, 1), and the tag logits."""
         cam, logits = super().predict(context)
-        transition = self.transition(context)
+        if self.attention_layers is None:
+            return cam, logits
+        transition = self.transition(context, self.attention_layers)
         refined = [self.refine(*one) for one in zip(cam, transition, strict=True)]
         return torch.stack(refined), logits
 
-    def transition(self, context: Context) -> Tensor:
+    def transition(self, context: Context, count: int) -> Tensor:
         """Give what cells take from each other, shape (B, h w, h w).
+
+        Args:
+            context: What the network saw.
+            count: How many of the last layers.
 
         Raises:
             InputError: If the backbone has no attention, or fewer layers.
         """
         layers = () if context.attention is None else context.attention['full']
-        if self.attention_layers > len(layers):
+        if count > len(layers):
             raise InputError(
-                f'attention_layers is {self.attention_layers}, but the backbone gives '
+                f'attention_layers is {count}, but the backbone gives '
                 f'the attention of {len(layers)} layers; AttentionViT gives all'
             )
-        attention = patch_attention(layers, layers=self.attention_layers)
+        attention = patch_attention(layers, layers=count)
         return attention_transition(attention.mean(dim=1))
 
     def refine(self, cam: Tensor, transition: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from .cam_tta import CAMTTAModel, MaxCAMTTAModel
 from .clip_pseudo_masks import CLIPPseudoMasks
 from .logits_tta import SegLogitsTTAModel
 from .weclip import WeCLIP
+from .weclip_plus import WeCLIPPlus
 
 __all__ = [
     'AffinityNet',
@@ -15,4 +16,5 @@ __all__ = [
     'MaxCAMTTAModel',
     'SegLogitsTTAModel',
     'WeCLIP',
+    'WeCLIPPlus',
 ]

@@ -53,7 +53,7 @@ class CAMEncoderDecoder(EncoderDecoder):
 
     Raises:
         InputError: If there is an auxiliary head, inference by sliding windows is
-            asked for, or the head is no CAM head.
+            asked for, or the head is not a CAM head.
 
     Note:
         mmseg's own ``EncoderDecoder`` takes the argmax over foreground channels

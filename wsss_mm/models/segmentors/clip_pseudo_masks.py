@@ -55,9 +55,11 @@ class CLIPPseudoMasks(BaseModule):
         background_words: What may lie behind the classes, and competes with them.
         layers: How many of the last layers give the attention, and of how many
             :func:`select_attention` chooses where there is a learnt affinity.
-        box_threshold: See :func:`box_mask`; 0.4 on VOC, 0.7 on COCO.
+        box_threshold: See :func:`box_mask`; 0.4 on VOC, 0.7 on COCO; None lets every
+            cell spread.
+        cam_map: Which of the backbone's maps goes into the last block.
         dilations: Of :func:`par`.
-        iterations: Of :func:`par`.
+        iterations: Of :func:`par`; 20 in WeCLIP.
 
     Raises:
         InputError: If a number is out of range.
@@ -71,7 +73,7 @@ class CLIPPseudoMasks(BaseModule):
         there the released code fails.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a config may set
         self,
         *,
         text: dict,
@@ -79,12 +81,13 @@ class CLIPPseudoMasks(BaseModule):
         words: dict | None = None,
         background_words: Sequence[str] = (),
         layers: tuple[int, int] = (8, 6),
-        box_threshold: float = 0.4,
+        box_threshold: float | None = 0.4,
+        cam_map: int = -1,
         dilations: Sequence[int] = DILATIONS,
-        iterations: int = 20,
+        iterations: int = 10,
     ) -> None:
         super().__init__()
-        if not 0 <= box_threshold < 1:
+        if box_threshold is not None and not 0 <= box_threshold < 1:
             raise InputError(f'box_threshold is {box_threshold}; give one in [0, 1)')
         if len(layers) != 2 or min(layers) < 1:
             raise InputError(f'layers is {layers}; give two numbers of at least 1')
@@ -96,6 +99,7 @@ class CLIPPseudoMasks(BaseModule):
         self.background_words = tuple(background_words)
         self.layers, self.selected_layers = layers
         self.box_threshold = box_threshold
+        self.cam_map = cam_map
         self.dilations = tuple(dilations)
         self.iterations = iterations
 
@@ -114,15 +118,15 @@ class CLIPPseudoMasks(BaseModule):
         """Find what the tags of every image stand on.
 
         Args:
-            output: Of the frozen backbone, whose last maps are those of the last
-                block but one.
+            output: Of the frozen backbone.
             image_labels: Tags, shape (B, C).
             names: Of the C classes.
         """
         foreground, background = self.text_features(names)
-        patches = output.maps[-1]
+        patches = output.maps[self.cam_map]
         cells = patches.flatten(2).transpose(1, 2)
-        tokens = torch.cat([output.class_tokens[-1][:, None], cells], dim=1)
+        first = output.class_tokens[self.cam_map][:, None]
+        tokens = torch.cat([first, cells], dim=1)
         height, width = patches.shape[2:]
         classes = tuple(labels.nonzero().flatten() for labels in image_labels)
         found = [
@@ -163,14 +167,30 @@ class CLIPPseudoMasks(BaseModule):
             return attention_transition(layers.mean(dim=1))
         return attention_transition(select_attention(layers, affinity))
 
-    def refined(self, cams: TagCAMs, affinity: Tensor | None) -> list[Tensor]:
-        """Spread the maps along the attention; per image shape (n, h, w)."""
-        return [
-            refine_cam(maps, transition, box_mask(maps, threshold=self.box_threshold))
-            if len(maps)
-            else maps
-            for maps, transition in zip(cams.maps, self.transition(cams, affinity))
-        ]
+    def refined(
+        self, cams: TagCAMs, affinity: Tensor | None, scores: Tensor | None = None
+    ) -> list[Tensor]:
+        """Spread the maps along the attention.
+
+        Args:
+            cams: Of :meth:`tag_cams`.
+            affinity: See :meth:`transition`.
+            scores: Probabilities of the K classes that maps are multiplied by, shape
+                (B, K, h, w); None for none.
+
+        Returns:
+            Per image its maps, shape (n, h, w).
+        """
+        found = []
+        transitions = self.transition(cams, affinity)
+        for i, (tags, maps) in enumerate(zip(cams.classes, cams.maps)):
+            mask = None
+            if self.box_threshold is not None and len(maps):
+                mask = box_mask(maps, threshold=self.box_threshold)
+            if scores is not None:
+                maps = maps * scores[i, tags + 1]
+            found.append(refine_cam(maps, transitions[i], mask))
+        return found
 
     @torch.no_grad()
     def forward(
@@ -181,6 +201,7 @@ class CLIPPseudoMasks(BaseModule):
         *,
         names: Sequence[str],
         affinity: Tensor | None = None,
+        scores: Tensor | None = None,
     ) -> Tensor:
         """Make the masks of a batch.
 
@@ -192,6 +213,7 @@ class CLIPPseudoMasks(BaseModule):
             names: Of the C classes.
             affinity: Of the learnt fused features, shape (B, N, N); None before it
                 may be trusted.
+            scores: See :meth:`refined`.
 
         Returns:
             0 for background and i + 1 for foreground class i, int64, shape (B, H, W).
@@ -199,7 +221,7 @@ class CLIPPseudoMasks(BaseModule):
         # Gradients of a saturated softmax are too small for half precision.
         with torch.autocast(images.device.type, enabled=False):
             cams = self.tag_cams(full_precision(output), image_labels, names)
-            refined = self.refined(cams, affinity)
+            refined = self.refined(cams, affinity, scores)
             return self.label(images.float(), cams.classes, refined)
 
     def label(

@@ -1,4 +1,4 @@
-"""Images whose sides are no whole number of a transformer's patches.
+"""Images whose sides are not whole numbers of a transformer's patches.
 
 MMSegmentation's and MMPretrain's vision transformers pad such an image with zeros, at
 the right and at the bottom, before they cut it: their cells reach beyond the image.
@@ -49,7 +49,7 @@ def check_patches(view: str, image: Tensor, sides: tuple[int, int]) -> None:
     """Refuse a view to train on whose cells would not lie on it.
 
     Raises:
-        InputError: If a side is no whole number of patches.
+        InputError: If a side is not a whole number of patches.
     """
     height, width = image.shape[-2:]
     if height % sides[0] or width % sides[1]:

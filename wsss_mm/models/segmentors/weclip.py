@@ -6,6 +6,7 @@ from torch import Tensor
 
 from wsss_mm.functional import feature_affinity
 from wsss_mm.models.decode_heads.base_cam_head import stack_image_labels
+from wsss_mm.models.decode_heads.base_weclip_head import BaseWeCLIPHead
 from wsss_mm.models.decode_heads.weclip_head import WeCLIPHead
 from wsss_mm.models.structures import BackboneOutput
 from wsss_mm.registry import MODELS
@@ -25,6 +26,7 @@ class WeCLIP(EncoderDecoder):
 
     Attributes:
         trusts_affinity: Whether masks are made with the head's affinity.
+        head_kind: Class of the head.
         dataset_meta: The dataset's metainfo, whose ``classes`` are put into words;
             :class:`DatasetMetaHook` sets it.
 
@@ -53,6 +55,7 @@ class WeCLIP(EncoderDecoder):
 
     dataset_meta: dict | None = None
     trusts_affinity: bool = False
+    head_kind: type[BaseWeCLIPHead] = WeCLIPHead
 
     def __init__(  # MMSegmentation sets all of them
         self,
@@ -74,10 +77,10 @@ class WeCLIP(EncoderDecoder):
             pretrained=pretrained,
             init_cfg=init_cfg,
         )
-        if not isinstance(self.decode_head, WeCLIPHead):
+        if not isinstance(self.decode_head, self.head_kind):
             raise InputError(
-                f'decode_head is a {type(self.decode_head).__name__}; WeCLIP needs a '
-                'WeCLIPHead'
+                f'decode_head is a {type(self.decode_head).__name__}; '
+                f'{type(self).__name__} needs a {self.head_kind.__name__}'
             )
         self.pseudo_masks = MODELS.build(pseudo_masks)
         if not isinstance(self.pseudo_masks, CLIPPseudoMasks):
@@ -123,12 +126,22 @@ class WeCLIP(EncoderDecoder):
                 'gives attention and class tokens, such as CLIPVisionTransformer'
             )
         fused = head.fused(output)
-        trusted = self.trusts_affinity
-        mask = self.pseudo_masks(
-            inputs,
-            output,
-            labels,
-            names=self.names,
-            affinity=feature_affinity(fused.detach()) if trusted else None,
-        )
+        mask = self.make_masks(inputs, output, labels, fused=fused.detach())
         return head.mask_losses(fused, mask)
+
+    @torch.no_grad()
+    def make_masks(
+        self, images: Tensor, output: BackboneOutput, labels: Tensor, *, fused: Tensor
+    ) -> Tensor:
+        """Make the masks of a batch, shape (B, H, W).
+
+        Args:
+            images: Shape (B, 3, H, W).
+            output: Of the backbone for them.
+            labels: Their tags, shape (B, C).
+            fused: What the head makes of the output, without gradient.
+        """
+        affinity = feature_affinity(fused) if self.trusts_affinity else None
+        return self.pseudo_masks(
+            images, output, labels, names=self.names, affinity=affinity
+        )

@@ -18,7 +18,7 @@ def words_of_classes(
             know: ``dict(shirt=['t-shirt', 'blouse'], bird='bird avian')``.
 
     Raises:
-        InputError: If words are for a class that is not there, or are no text.
+        InputError: If words are for a class that is not there, or are not text.
 
     Examples:
         >>> words_of_classes(['shirt', 'polo_neck'], {'shirt': ['t-shirt', 'blouse']})
@@ -41,7 +41,7 @@ def checked_words(name: str, given: str | Sequence[str]) -> tuple[str, ...]:
     """Give the words of one class as a tuple.
 
     Raises:
-        InputError: If there are none, or one of them is no text.
+        InputError: If there are none, or one of them is not text.
     """
     several = (given,) if isinstance(given, str) else tuple(given)
     if not several or not all(isinstance(w, str) and w.strip() for w in several):
