@@ -1,6 +1,7 @@
 """Hooks."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .channels_last_hook import ChannelsLastHook
 from .dataset_meta_hook import DatasetMetaHook
 from .finite_training_hook import FiniteTrainingHook
 from .pseudo_label_hook import PseudoLabelHook
@@ -9,6 +10,7 @@ from .weights_fit_hook import WeightsFitHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'ChannelsLastHook',
     'DatasetMetaHook',
     'FiniteTrainingHook',
     'PseudoLabelHook',
