@@ -61,7 +61,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['wsss_mm', 'wsss_mm.*']),
-    package_data={'wsss_mm': ['py.typed']},
+    package_data={'wsss_mm': ['py.typed', 'visualization/report.*']},
     entry_points={'console_scripts': ['wsss=wsss_mm.cli.main:main']},
     cmdclass={'build_py': BuildWithConfigs},
     install_requires=read_requirements('runtime'),

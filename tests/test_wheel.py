@@ -210,3 +210,20 @@ def test_the_whole_job_is_done_by_the_wheel_alone(root, installed):
     assert done.stdout.splitlines()[-1] == f"('ring',) {mask.shape}"
     saved = np.array(Image.open(folder / 'out/masks' / f'{photo.stem}.png'))
     assert saved.shape == mask.shape
+
+
+def test_a_new_project_inherits_from_the_wheel(installed, tmp_path):
+    photos = tmp_path / 'photos'
+    for name in ('cat/a.jpg', 'dog/b.jpg'):
+        (photos / name).parent.mkdir(parents=True)
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(photos / name)
+    done = installed('-m', 'wsss_mm', 'new', str(photos), '--out', str(tmp_path / 'p'))
+    assert done.returncode == 0, done.stdout + done.stderr
+    config = tmp_path / 'p' / 'photos.py'
+    assert f'now: wsss run {config}' in done.stdout
+    base = installed.target / 'wsss_mm' / '.mim' / 'configs' / 'cam'
+    assert f"'{base}/cam_" in config.read_text()
+    (segmenter,) = (tmp_path / 'p').glob('photos_deeplab*.py')
+    for path in (config, segmenter):
+        done = installed('-m', 'wsss_mm', 'doctor', str(path), '--workers', '1')
+        assert '2 of 2 images' in done.stdout, done.stdout + done.stderr

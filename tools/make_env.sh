@@ -3,6 +3,9 @@
 #
 # usage: tools/make_env.sh FOLDER
 #
+# BASE_PYTHON in the environment names the interpreter to make it with, if several are
+# there.
+#
 # A file FOLDER/.ready-HASH marks a finished environment; HASH covers the pinned
 # versions and the Python version, so a change of either builds a new one. A file
 # FOLDER/.installed-HASH marks that this checkout is installed in it (editable); HASH
@@ -27,7 +30,7 @@ version_of() {
 find_python() {
     seen=''
     without_venv=''
-    for candidate in python3.12 python3.11 python3.10 python3; do
+    for candidate in ${BASE_PYTHON:-} python3.12 python3.11 python3.10 python3; do
         version=$(version_of "$candidate")
         case $version in
         3.10 | 3.11 | 3.12)

@@ -23,9 +23,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--dataset', choices=list(DATASETS), default='voc', help='classes and colours')
     add('--threshold', type=float, default=0.3, help='smallest score of an object')
     second = 'attention of a second class from which a pixel is ignored'
-    add('--rival', type=float, default=0.7, help=second)
+    add('--conflict', '--rival', type=float, default=0.7, help=second)
     least = 'saliency, of 255, that an object needs'
-    add('--floor', type=int, default=32, help=least)
+    add('--least-saliency', '--floor', type=int, default=32, help=least)
     return parser.parse_args(argv)
 
 
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             out=args.out,
             metainfo=DATASETS[args.dataset].METAINFO,
             threshold=args.threshold,
-            rival=args.rival,
-            floor=args.floor / 255,
+            conflict=args.conflict,
+            least_saliency=args.least_saliency / 255,
         )
         print(f'wrote {len(names)} masks to {args.out}')
 

@@ -31,14 +31,15 @@ default_hooks = dict(
     # Weights of which less than this share fits are refused; see the hook.
     weights_fit=dict(type='WeightsFitHook', least_share=0.9),
     finite=dict(type='FiniteTrainingHook'),
+    random_state=dict(type='RandomStateHook'),
     # Names of the classes, for heads that work with words.
     dataset_meta=dict(type='DatasetMetaHook'),
+    batch_norm=dict(type='BatchNormHook'),
     visualization=dict(type='SegVisualizationHook'),
 )
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer'
-)
+# Without a name, which two trainings of one process would share with its folder.
+visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None

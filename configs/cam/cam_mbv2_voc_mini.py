@@ -8,6 +8,5 @@ _base_ = [
 model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 # Chosen on every ninth train image, with its mask.
 background = dict(alpha=4)
-walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
-refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])
+walk = dict(beta=16)
 training_scores = dict(low_alpha=1.5, high_alpha=8)

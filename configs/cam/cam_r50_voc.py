@@ -14,8 +14,4 @@ model = dict(
 train_dataloader = dict(batch_size=16)
 background = dict(threshold=0.15)
 training_scores = dict(foreground_threshold=0.30, background_threshold=0.05)
-walked_background = dict(type='ThresholdBackground', threshold=0.25)
-refine = dict(
-    rw=[{{_base_.walk}}, walked_background],
-    rw_crf=[{{_base_.walk}}, walked_background, {{_base_.crf}}],
-)
+walked_background = dict(threshold=0.25)

@@ -10,6 +10,5 @@ model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 custom_hooks = [dict(type='ReconstructionRampHook', maximum=1.0, ramp=0.5)]
 # The plain CAM's settings.
 background = dict(alpha=4)
-walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
-refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])
+walk = dict(beta=16)
 training_scores = dict(low_alpha=1.5, high_alpha=8)

@@ -17,7 +17,8 @@ load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
 background = dict(alpha=25)
 training_scores = dict(low_alpha=12, high_alpha=60)
 # A walk on a map of 32 x 32 cells gets anywhere in a few steps: hold it tighter.
-walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
+walk = dict(beta=16)
 # It flattens maps, too, so its background stands lower (see README.md).
-walked = [dict(type='PowerBackground', alpha=100), walk]
-refine = dict(rw=walked, rw_crf=[*walked, {{_base_.crf}}])
+walk_background = dict(type='PowerBackground', alpha=100)
+walked = ['walk_background', 'walk']
+refine = dict(rw=walked, rw_crf=[*walked, 'crf'])

@@ -12,5 +12,4 @@ load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
 background = dict(alpha=1.3)
 training_scores = dict(low_alpha=0.8, high_alpha=3)
 # A walk on a map of 32 x 32 cells gets anywhere in a few steps: hold it tighter.
-walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
-refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])
+walk = dict(beta=16)

@@ -30,5 +30,6 @@ load_from = 'work_dirs/cam_r18_synth_pretrain/iter_600.pth'
 background = dict(alpha=16)
 training_scores = dict(low_alpha=12, high_alpha=60)
 # The walk flattens maps, so its background stands lower (see README.md).
-walked = [dict(type='PowerBackground', alpha=60), {{_base_.walk}}]
-refine = dict(rw=walked, rw_crf=[*walked, {{_base_.crf}}])
+walk_background = dict(type='PowerBackground', alpha=60)
+walked = ['walk_background', 'walk']
+refine = dict(rw=walked, rw_crf=[*walked, 'crf'])

@@ -157,7 +157,11 @@ class TestImages:
         twin = tmp_path / images[0].name
         twin.write_bytes(images[0].read_bytes())
         with pytest.raises(InputError, match='have one name'):
-            inferencer([images[0], twin])
+            inferencer([images[0].parent, twin])
+        # Files that were named one by one keep their folders instead.
+        names = [one.name for one in inferencer([images[0], twin])]
+        assert names[1].endswith(f'{tmp_path.name}/{images[0].stem}')
+        assert names[0].endswith(f'JPEGImages/{images[0].stem}')
 
 
 class TestRefusals:

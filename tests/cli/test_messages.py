@@ -1,4 +1,6 @@
 import logging
+import re
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
@@ -75,3 +77,59 @@ def test_the_traceback_of_a_worker_is_cut(capsys, kind):
 def test_a_mistake_of_a_worker_keeps_it():
     with pytest.raises(ValueError, match='Traceback'), readable_errors():
         list(DataLoader(Damaged(ValueError('a bug')), num_workers=1))
+
+
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        (
+            'DataLoader worker (pid 12) is killed by signal: Killed. ',
+            r'loads images \(12\) has ended: Killed\.',
+        ),
+        (
+            'DataLoader worker (pid(s) 12, 13) exited unexpectedly',
+            r'loads images \(12, 13\) has ended: exited\.',
+        ),
+        (
+            '[../gloo/transport/tcp/pair.cc:553] Connection closed by peer [::1]:3',
+            'another process of this command has ended',
+        ),
+    ],
+)
+def test_a_killed_process_of_the_command_is_a_line(capsys, text, said):
+    with pytest.raises(SystemExit) as end, readable_errors():
+        raise RuntimeError('in the loader') from RuntimeError(text)
+    assert end.value.code == 1
+    assert re.fullmatch(rf'error: .*{said}.*\n', capsys.readouterr().err)
+
+
+def test_a_broken_pool_is_a_line(capsys):
+    with pytest.raises(SystemExit), readable_errors():
+        raise RuntimeError('a process died at: a, b') from BrokenProcessPool()
+    assert 'error: a process died at: a, b. What was' in capsys.readouterr().err
+
+
+def test_control_c_is_a_line(capsys):
+    with pytest.raises(SystemExit) as end, readable_errors():
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'
+
+
+def test_debug_messages_without_a_logger_are_not_printed(capsys, monkeypatch):
+    import mmengine.logging
+
+    from wsss_mm.cli.messages import hide_debug_prints
+
+    monkeypatch.setattr(mmengine.logging, 'print_log', mmengine.logging.print_log)
+    monkeypatch.delenv('WSSS_DEBUG', raising=False)
+    hide_debug_prints()
+    once = mmengine.logging.print_log
+    hide_debug_prints()
+    assert mmengine.logging.print_log is once
+    once('Could not import OneDL', level=logging.DEBUG)
+    once('something')
+    assert capsys.readouterr().out == 'something\n'
+    monkeypatch.setenv('WSSS_DEBUG', '1')
+    once('Could not import OneDL', level=logging.DEBUG)
+    assert 'OneDL' in capsys.readouterr().out

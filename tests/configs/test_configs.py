@@ -23,6 +23,8 @@ LEAVES = sorted(
     if '_base_' not in path.parts
 )
 SMALL = [name for name in LEAVES if re.search('r18_synth|mbv2|lite0', name)]
+TRANSFORMERS = [name for name in LEAVES if '_deits16_' in name or '_dinov2s14_' in name]
+TRANSFORMERS = [name for name in TRANSFORMERS if not name.startswith('weclip/')]
 
 
 def load(name):
@@ -30,8 +32,29 @@ def load(name):
     return Config.fromfile(CONFIGS / name)
 
 
+def needs_training(cfg):
+    return getattr(MODELS.get(cfg.model.decode_head.type), 'trainable', True)
+
+
+def of_own_images(cfg):
+    return cfg.dataset_type == 'ImageLabelDataset'
+
+
 def trains_from_tags(cfg):
-    return cfg.model.type in ('CAMEncoderDecoder', 'AffinityNet')
+    kinds = ('CAMEncoderDecoder', 'AffinityNet', 'WeCLIP', 'WeCLIPPlus')
+    return cfg.model.type in kinds
+
+
+def predicts_from_tags(cfg):
+    return trains_from_tags(cfg) and not cfg.model.type.startswith('WeCLIP')
+
+
+def building_on(cfg):
+    """No memory for weights, but for MMSegmentation's ViT, which reads some."""
+    vit = any(
+        name in cfg.model.backbone.type for name in ('VisionTransformer', 'CLIP', 'ViT')
+    )
+    return torch.device('cpu' if vit else 'meta')
 
 
 def finds_affinities(cfg):
@@ -58,9 +81,10 @@ def test_there_are_configs_of_every_kind():
 @pytest.mark.parametrize('name', LEAVES)
 def test_its_parts_exist_and_fit(name):
     cfg = load(name)
-    with torch.device('meta'):
+    with building_on(cfg):
         model = build_without_pretrained(cfg)
-    classes = DATASETS.get(cfg.dataset_type).METAINFO['classes']
+    meta = cfg.train_dataloader.dataset.get('metainfo')
+    classes = (meta or DATASETS.get(cfg.dataset_type).METAINFO)['classes']
     assert len(classes) == cfg.num_classes
     if not finds_affinities(cfg):
         assert model.decode_head.num_classes == cfg.num_classes
@@ -79,6 +103,9 @@ def test_its_parts_exist_and_fit(name):
         for step in cfg.tta_pipeline:
             TRANSFORMS.build(step)
         assert MODELS.get(cfg.tta_model.type) is not None
+    if not needs_training(cfg):
+        assert not {'train_cfg', 'optim_wrapper', 'param_scheduler'} & set(cfg)
+        return
     for schedule in cfg.param_scheduler:
         assert PARAM_SCHEDULERS.get(schedule.type) is not None
     # The last schedule ends with the training, or one step behind.
@@ -144,11 +171,13 @@ def test_only_retraining_and_evaluation_name_masks(name):
         assert data.tags is not None
         assert data.get('tag_source') != 'masks'
         assert 'LoadTrainingMask' not in steps
-        # Tags reach CAM inference too; nothing true does.
-        assert cfg.test_dataloader.dataset.tags == data.tags
+        # Tags reach CAM inference too; nothing true does. A segmenter needs none.
+        expected = data.tags if predicts_from_tags(cfg) else None
+        assert cfg.test_dataloader.dataset.tags == expected
     else:
         assert 'LoadTrainingMask' in steps
         truth = cfg.val_dataloader.dataset.data_prefix.seg_map_path
+        assert truth is not None or of_own_images(cfg)
         trained_on = data.data_prefix.seg_map_path
         supervised = name.startswith('supervised/')
         assert (trained_on == truth) is supervised
@@ -159,19 +188,52 @@ def test_only_retraining_and_evaluation_name_masks(name):
 @pytest.mark.parametrize('name', LEAVES)
 def test_a_test_image_is_never_trained_on(name):
     cfg = load(name)
+    if of_own_images(cfg):
+        return  # it has no lists of its own
     trained = cfg.train_dataloader.dataset.ann_file
     # COCO has no additional images; of voc_320 the later stages learn from `train`,
     # which has the CAMs that are scored.
     later = 'voc_320_' in name or name.startswith('supervised/deeplabv2_lite0')
     coco = cfg.dataset_type == 'COCOImageLabelDataset'
     assert trained.endswith('/train.txt' if coco or later else '/trainaug.txt')
-    expected = 'train.txt' if trains_from_tags(cfg) else 'val.txt'
+    expected = 'train.txt' if predicts_from_tags(cfg) else 'val.txt'
     for split in splits(cfg)[1:]:
         assert Path(cfg[f'{split}_dataloader'].dataset.ann_file).name == expected
 
 
+# Half of 112 is whole patches of 14, half of 96 of 16 pixels.
+SIDES = {'dinov2s14': 112, 'deits16': 96}
+
+
+@pytest.mark.parametrize('name', TRANSFORMERS)
+def test_a_step_of_a_vision_transformer(name):
+    check_a_step(name, next(side for kind, side in SIDES.items() if kind in name))
+
+
+@pytest.mark.parametrize('name', TRANSFORMERS)
+def test_crops_and_views_are_whole_patches(name):
+    cfg = load(name)
+    patch = cfg.model.backbone.patch_size
+    (crop,) = (
+        step.crop_size
+        for step in cfg.train_dataloader.dataset.pipeline
+        if step.type == 'RandomCropPad'
+    )
+    model = build_without_pretrained(cfg)
+    inputs = list(torch.zeros(1, 3, *crop))
+    batch = dict(inputs=inputs, data_samples=[SegDataSample()])
+    views = model.data_preprocessor(batch, True)['inputs']
+    images = [one.image for one in views.values()] if isinstance(views, dict) else views
+    for image in images:
+        assert all(side % patch == 0 for side in image.shape[-2:])
+
+
 @pytest.mark.parametrize('name', SMALL)
 def test_a_step_forward_and_back(name):
+    check_a_step(name, 64)
+
+
+def check_a_step(name, side):
     torch.manual_seed(0)
     cfg = load(name)
     model = build_without_pretrained(cfg)
@@ -181,18 +243,20 @@ def test_a_step_forward_and_back(name):
     rng = np.random.default_rng(0)
     for _ in range(2):
         sample = SegDataSample(
-            metainfo=dict(img_path='a.jpg', ori_shape=(64, 64), img_shape=(64, 64))
+            metainfo=dict(
+                img_path='a.jpg', ori_shape=(side, side), img_shape=(side, side)
+            )
         )
         labels = torch.zeros(cfg.num_classes - 1)
         labels[rng.choice(cfg.num_classes - 1, 2, replace=False)] = 1
         sample.image_labels = labels
-        mask = torch.from_numpy(rng.integers(0, cfg.num_classes, (1, 64, 64)))
+        mask = torch.from_numpy(rng.integers(0, cfg.num_classes, (1, side, side)))
         sample.gt_sem_seg = PixelData(data=mask)
         if finds_affinities(cfg):
             cell = model.stride
             sample.gt_affinity_seed = PixelData(data=mask[:, ::cell, ::cell])
         samples.append(sample)
-    data = dict(inputs=list(torch.randn(2, 3, 64, 64)), data_samples=samples)
+    data = dict(inputs=list(torch.randn(2, 3, side, side)), data_samples=samples)
     losses = model(**model.data_preprocessor(data, True), mode='loss')
     total, _ = model.parse_losses(losses)
     assert torch.isfinite(total)
@@ -214,7 +278,7 @@ def test_a_step_forward_and_back(name):
         return
     for sample in found:
         mask = sample.pred_sem_seg.data
-        assert mask.shape == (1, 64, 64)
+        assert mask.shape == (1, side, side)
         assert 0 <= mask.min() <= mask.max() < cfg.num_classes
         if trains_from_tags(cfg):
             allowed = {0, *(sample.image_labels.nonzero().flatten() + 1).tolist()}
@@ -226,7 +290,7 @@ def test_cams_can_be_refined(name):
     cfg = load(name)
     if cfg.model.type != 'CAMEncoderDecoder':
         return
-    assert {'crf', 'rw', 'rw_crf', 'pamr'} <= set(cfg.refine)
+    assert {'crf', 'rw', 'rw_crf', 'pamr', 'par'} <= set(cfg.refine)
     for chain in cfg.refine:
         steps = build_chain({chain: chain_steps(cfg, chain)}, chain)
         assert type(steps[0]).__name__.endswith('Background')

@@ -118,7 +118,7 @@ GOOD = network({'a': [blob(ONE)]})
             GOOD[:-40],
             r'the network after layer 1 \(relu1\), field 100 needs \d+ bytes, but \d+ ',
         ),
-        (number(0, 1), '0 is no field number'),
+        (number(0, 1), '0 is not a field number'),
         (b'\x80' * 11, 'a number of more than 10 bytes'),
         (varint(100 << 3) + b'\x01', r'layer 1: field 100 has wire type 0, expected 2'),
         (network({'a': [blob(ONE)] * 101}), r'layer 2 \(a\) has more than 100 blobs'),
@@ -151,7 +151,7 @@ GOOD = network({'a': [blob(ONE)]})
             message(2, message(1, b'')),
             r"layer 1 is of Caffe's oldest format; .* upgrade_net_proto_binary",
         ),
-        (message(100, message(1, b'\xff')), 'name of layer 1 is no UTF-8'),
+        (message(100, message(1, b'\xff')), 'name of layer 1 is not UTF-8'),
     ],
 )
 def test_bad_files_are_refused(data, text):

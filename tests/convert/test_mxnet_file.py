@@ -86,7 +86,7 @@ BLOCK = packed_array(ONE)
         (packed_list([BLOCK], ['a']) + b'!', r'byte \d+: 1 bytes after the last name'),
         (packed_list([BLOCK] * 2, ['a']), r'byte 152: 1 names for 2 arrays'),
         (packed_list([BLOCK] * 2, ['a', 'a']), r'array 1 has the name of another: \'a'),
-        (packed_list([BLOCK], [b'\xff']), r'name of array 0 of 1 is no UTF-8'),
+        (packed_list([BLOCK], [b'\xff']), r'name of array 0 of 1 is not UTF-8'),
         (
             packed_list([packed_array(ONE, kind=7)], ['a']),
             r'byte 60: array 0 of 1, shape \(2, 3\): unknown type 7',
@@ -125,7 +125,7 @@ BLOCK = packed_array(ONE)
         ),
         (
             packed_list([struct.pack('<Q', 0x12345678)], ['a']),
-            r'byte 24: .*0x12345678 is no version',
+            r'byte 24: .*0x12345678 is not a version',
         ),
     ],
 )

@@ -145,11 +145,11 @@ def test_what_cannot_be_written_for_the_released_code_is_refused(saved, small):
         ),
         (
             {'fc7.bias': torch.zeros(1024, device='meta')},
-            r'(?<!\.)fc7.bias is no dense tensor',
+            r'(?<!\.)fc7.bias is not a dense tensor',
         ),
         (
             {'fc7.bias': torch.zeros(1024).to_sparse()},
-            r'(?<!\.)fc7.bias is no dense tensor',
+            r'(?<!\.)fc7.bias is not a dense tensor',
         ),
         (
             {'fc7.bias': torch.zeros(1024).int()},

@@ -114,3 +114,68 @@ def test_nothing_to_read_is_a_problem_too(root, options, kind):
 def test_an_image_with_two_files_is_a_problem(root):
     Image.new('RGB', (64, 64)).save(root / 'JPEGImages/synth_000000.png')
     assert 'may be any of' in examine(root).problems['images'][0]
+
+
+def names_in(root):
+    return (root / 'ImageSets/Segmentation/train.txt').read_text().split()
+
+
+@pytest.mark.parametrize('text', ['', 'image_id,labels\n'])
+def test_an_empty_table_is_a_problem(root, text):
+    (root / 'image_labels.csv').write_text(text)
+    assert 'tags' in examine(root).problems
+
+
+def test_no_tag_at_all_is_a_problem(root):
+    lines = [f'{name},' for name in names_in(root)]
+    (root / 'image_labels.csv').write_text('\n'.join(['image_id,labels', *lines]))
+    (text,) = examine(root).problems['tags']
+    assert f'none of {len(lines)} images has a tag' in text
+    for name in lines:
+        path = root / 'Annotations' / f'{name[:-1]}.xml'
+        path.write_text('<annotation></annotation>')
+    found = examine(root, tags='Annotations', tag_source='xml').problems['tags']
+    assert f'none of {len(lines)} images has a tag' in found[0]
+
+
+def test_masks_of_0_and_255_are_a_problem(root):
+    for path in (root / 'SegmentationClass').glob('*.png'):
+        mask = load_mask(path)
+        mask[mask > 0] = 255
+        save_mask(path, mask, [[0, 0, 0]])
+    (text,) = examine(root).problems['values']
+    assert '255' in text
+
+
+def test_masks_in_use_are_no_strays(root):
+    """Images in a linked folder, ids with extensions, and lists of other splits."""
+    images, masks = root / 'JPEGImages', root / 'SegmentationClass'
+    name, other = names_in(root)[:2]
+    elsewhere = root / 'elsewhere'
+    elsewhere.mkdir()
+    (images / f'{name}.jpg').rename(elsewhere / f'{name}.jpg')
+    (images / 'linked').symlink_to(elsewhere)
+    (elsewhere / 'loop').symlink_to(images)
+    (masks / 'linked').mkdir()
+    (masks / f'{name}.png').rename(masks / f'linked/{name}.png')
+    table = root / 'image_labels.csv'
+    table.write_text(table.read_text().replace(name, f'linked/{name}'))
+    listed = root / 'ImageSets/Segmentation/train.txt'
+    text = listed.read_text().replace(name, f'linked/{name}')
+    listed.write_text(text.replace(other, f'{other}.jpg'))
+    table.write_text(table.read_text().replace(other, f'{other}.jpg'))
+    assert 'strays' not in examine(root).problems
+
+
+def test_links_are_noticed(root):
+    images = root / 'JPEGImages'
+    first, second = names_in(root)[:2]
+    (images / f'{second}.jpg').unlink()
+    (images / f'{second}.jpg').symlink_to(images / f'{first}.jpg')
+    health = examine(root)
+    assert any('1 of the images are symbolic links' in fact for fact in health.facts)
+    assert 'are one file' in health.problems['links'][0]
+    mask = root / f'SegmentationClass/{first}.png'
+    mask.unlink()
+    mask.symlink_to('gone.png')
+    assert 'a link to a file that is not there' in examine(root).problems['masks'][0]

@@ -208,3 +208,46 @@ def test_voc_mini(shared):
     )
     assert len(dataset) == 311
     assert dataset.get_data_info(0)['image_labels'].nonzero()[0].tolist() == [0, 14]
+
+
+@pytest.mark.parametrize(
+    'settings, match',
+    [
+        (dict(reduce_zero_label=True), 'reduce_zero_label=True: class 0 is the backg'),
+        (dict(ignore_index=0), 'ignore_index=0: pixels to ignore are 255'),
+        (dict(seg_map_suffix='_mask.png'), 'seg_map_suffix=.*leave it out'),
+        (dict(img_suffix='.tif'), 'img_suffix=.*any extension'),
+        (dict(filter_cfg=dict(a=1)), 'filter_cfg=.*no image is filtered'),
+        (dict(indices=[0, 3]), r'indices: 3 is none of the 3 images of .*tags\.csv'),
+        (dict(indices=[1.0]), r'indices: 1\.0 is none of'),
+        (dict(indices=[2, -1]), r'indices: -1 chooses an image of .* twice'),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(folder, settings, match):
+    with pytest.raises(ValueError, match=match):
+        build(folder, **settings)
+
+
+@pytest.mark.parametrize('count, fits', [(255, True), (256, False)])
+def test_a_mask_holds_255_classes(folder, count, fits):
+    names = ('background', 'cat', 'dog', *(f'c{i}' for i in range(3, count)))
+    if fits:
+        build(folder, metainfo=dict(classes=names))
+        return
+    with pytest.raises(ValueError, match='has 256 names; a mask holds 255 with the'):
+        build(folder, metainfo=dict(classes=names))
+
+
+@pytest.mark.parametrize('suffix', ['.PNG', '.Png'])
+def test_masks_may_have_their_extension_in_capitals(folder, suffix):
+    (folder / 'masks/e.png').rename(folder / f'masks/e{suffix}')
+    prefix = dict(img_path='images', seg_map_path='masks')
+    dataset = build(folder, data_prefix=prefix)
+    assert dataset.get_data_info(2)['seg_map_path'].endswith(f'e{suffix}')
+
+
+def test_annotations_of_coco_are_no_tags(folder):
+    text = '{"images": [], "annotations": [], "categories": []}'
+    (folder / 'tags.json').write_text(text)
+    with pytest.raises(ValueError, match=r'tags\.json holds the annotations of COCO'):
+        build(folder, tags='tags.json')

@@ -80,7 +80,7 @@ def test_voc_mini_tags_are_read(shared):
         ('image_id,labels\na,cta\n', r"t\.csv:2: the tag 'cta' .*did you mean 'cat'"),
         ('image_id,labels\na,zebra\n', r"the tag 'zebra' is not.*add it to the class"),
         ('image_id,labels\na,"cat\n', r't\.csv:2: .*close the quotes'),
-        ('image_id,labels\na,"[""cat"""\n', r't\.csv:2: .*no JSON list'),
+        ('image_id,labels\na,"[""cat"""\n', r't\.csv:2: .*not a JSON list'),
         ('image_id,labels\na,[1]\n', r't\.csv:2: the label 1 must be a class name'),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path, text, match):
     'text, match',
     [
         ('{"a": ["cat"],\n "b": [}', r't\.json:2: no valid JSON'),
-        ('[' * 100_000, r't\.json: lists in too many lists'),
+        ('[' * 100_000, r't\.json:1: lists in too many lists'),
         ('{"a": ["cat"], "a": ["dog"]}', r"t\.json: image 'a' occurs twice"),
         ('{"a": "cat"}', r"image 'a': the labels 'cat' must be a list"),
         ('{"a": {}}', r"image 'a': the labels .* must be a list"),
@@ -142,7 +142,8 @@ def test_xml_counts_difficult_objects_but_no_parts(tmp_path):
 
 def test_bad_xml_is_refused(tmp_path):
     write(tmp_path / 'a.xml', XML[:50])
-    with pytest.raises(ValueError, match=r'a\.xml is no valid XML.*get the file again'):
+    match = r'a\.xml:\d: no valid XML.*get the file again'
+    with pytest.raises(ValueError, match=match):
         tags_from_xml(tmp_path, ['a'], CLASSES)
     with pytest.raises(ValueError, match=r"image 'b' has no annotation .*b\.xml; add"):
         tags_from_xml(tmp_path, ['b'], CLASSES)

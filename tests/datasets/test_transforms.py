@@ -11,6 +11,7 @@ from wsss_mm.datasets.transforms import (
     NormalizeFloat,
     PackWSSSInputs,
     PILResize,
+    PILResizeToMultiple,
     RandomCropPad,
     RandomRescale,
     RandomResizeLong,
@@ -150,6 +151,13 @@ def test_a_random_factor_of_the_image_s_own_size(shape):
         factors.append(factor)
     assert min(factors) < 0.7
     assert max(factors) > 1.3
+
+
+def test_random_rescaling_with_another_filter(image):
+    step = RandomRescale(0.5, 0.5, interpolation='bilinear', backend='pillow')
+    done = step(results_of(image))
+    expected = Image.fromarray(image).resize((22, 15), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(done['img'], np.array(expected))
 
 
 @pytest.mark.parametrize('shape', [(1, 1), (8000, 30), (30, 8000)])
@@ -307,6 +315,8 @@ def test_packing_adds_tags_and_id(image):
     'config, match',
     [
         (dict(type='PILResize', scale_factor=0), 'above 0'),
+        (dict(type='PILResizeToMultiple', divisor=0), 'above 0'),
+        (dict(type='PILResizeToMultiple', divisor=1.5), 'above 0'),
         (dict(type='RandomResizeLong', low=9, high=8), 'low <= high'),
         (dict(type='RandomResizeLong', low=0, high=8), 'low <= high'),
         (dict(type='RandomRescale', low=0, high=1), '0 < low <= high'),
@@ -320,3 +330,15 @@ def test_packing_adds_tags_and_id(image):
 def test_wrong_settings_are_refused(config, match):
     with pytest.raises(ValueError, match=match):
         TRANSFORMS.build(config)
+
+
+@pytest.mark.parametrize('size, wanted', [((75, 100), (80, 112)), ((32, 48), (32, 48))])
+def test_sides_become_whole_patches(size, wanted):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    done = PILResizeToMultiple(16)(results_of(image))
+    assert done['img_shape'] == wanted
+    (height, width), (old_height, old_width) = wanted, size
+    assert done['scale_factor'] == (width / old_width, height / old_height)
+    resized = Image.fromarray(image).resize(wanted[::-1], Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(done['img'], np.array(resized))
+    assert repr(PILResizeToMultiple(16)) == 'PILResizeToMultiple(divisor=16)'

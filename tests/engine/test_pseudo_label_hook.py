@@ -190,3 +190,10 @@ def test_the_folders_that_a_dataset_reads_are_known():
     other = SimpleNamespace(data_prefix=dict(img_path='others'))
     joined = SimpleNamespace(datasets=[inner, SimpleNamespace(dataset=other)])
     assert pseudo_label_hook.input_folders(joined) == ['images', 'others']
+
+
+def test_two_images_of_one_name_are_refused(runner, samples, tmp_path):
+    """As two datasets that are joined may have them."""
+    samples[1].set_metainfo(dict(img_id='a'))
+    with pytest.raises(ValueError, match=r"b\.jpg and a\.jpg have one name, 'a'"):
+        write(runner, samples, tmp_path)

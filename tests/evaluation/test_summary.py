@@ -73,7 +73,10 @@ def test_summary_keeps_fixed_and_best_apart(tmp_path):
     assert summary['classes']['cat']['recall'] == pytest.approx(75)
     assert summary['pixels'] == 14
     write_json(tmp_path / 'new' / 'figures.json', summary)
-    assert json.loads((tmp_path / 'new' / 'figures.json').read_text()) == summary
+    # No pixel is right of dog: there is no ratio.
+    assert summary['mFN'] > 1e9
+    kept = json.loads((tmp_path / 'new' / 'figures.json').read_text())
+    assert kept == {**summary, 'mFN': None}
     assert len(list((tmp_path / 'new').iterdir())) == 1
 
 
@@ -85,6 +88,14 @@ def test_masks_have_no_threshold_in_their_summary():
         'classes',
         'pixels',
     }
+
+
+def test_ratios_without_meaning_are_null_in_the_curve_too(tmp_path):
+    curve = [{'threshold': 0.1, 'mIoU': 20.0, 'mFN': 1.0, 'mFP': 2e10}]
+    write_json(tmp_path / 'a.json', {'mFN': 0.5, 'curve': curve})
+    kept = json.loads((tmp_path / 'a.json').read_text())
+    assert kept == {'mFN': 0.5, 'curve': [{**curve[0], 'mFP': None}]}
+    assert curve[0]['mFP'] == 2e10
 
 
 def test_json_refuses_what_json_cannot_hold(tmp_path):

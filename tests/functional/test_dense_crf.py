@@ -206,14 +206,14 @@ def test_label_unary_by_pixel():
 
 def test_the_names_of_the_released_codes():
     get = CRF_PARAMETERS.__getitem__
-    assert list(CRF_PARAMETERS) == ['soft', 'soft1', 'retrain', 'label', 'label1']
-    assert [get(n).iterations for n in CRF_PARAMETERS] == [10, 1, 1, 10, 1]
-    assert [get(n).bilateral_sxy for n in CRF_PARAMETERS] == [80, 80, 32, 50, 50]
-    assert [get(n).bilateral_srgb for n in CRF_PARAMETERS] == [13, 13, 13, 5, 5]
-    assert {(get(n).gaussian_sxy, get(n).gaussian_compat) for n in CRF_PARAMETERS} == {
-        (3, 3)
-    }
-    assert {get(n).bilateral_compat for n in CRF_PARAMETERS} == {10}
+    names = ['soft', 'soft1', 'retrain', 'label', 'label1', 'clip_es']
+    assert list(CRF_PARAMETERS) == names
+    assert [get(n).iterations for n in names] == [10, 1, 1, 10, 1, 10]
+    assert [get(n).bilateral_sxy for n in names] == [80, 80, 32, 50, 50, 67]
+    assert [get(n).bilateral_srgb for n in names] == [13, 13, 13, 5, 5, 3]
+    assert [get(n).gaussian_sxy for n in names] == [3, 3, 3, 3, 3, 1]
+    assert {get(n).gaussian_compat for n in names} == {3}
+    assert [get(n).bilateral_compat for n in names] == [10, 10, 10, 10, 10, 4]
 
 
 def test_a_smaller_image_has_a_shorter_reach():

@@ -4,14 +4,14 @@ import pytest
 from wsss_mm.functional import saliency_mask
 
 
-def decide(attention, saliency, classes, threshold, rival, floor):
+def decide(attention, saliency, classes, threshold, conflict, least_saliency):
     """The rule for one pixel."""
     scores = []
     for a in attention:
         scores.append(2 * saliency * a / (saliency + a) if saliency + a else 0.0)
-    if saliency < floor:
+    if saliency < least_saliency:
         return 0 if all(a < threshold for a in attention) else 255
-    if sum(a >= rival for a in attention) > 1:
+    if sum(a >= conflict for a in attention) > 1:
         return 255
     if not scores or max(scores) < threshold:
         return 255
@@ -27,9 +27,14 @@ def test_it_follows_the_rule(count, bounds):
     saliency = rng.choice([0.0, 0.11, 0.2, 0.45, 0.9, 1.0], (20, 25))
     classes = [2, 5, 11][:count]
     copies = maps.copy(), saliency.copy()
-    threshold, rival, floor = bounds
+    threshold, conflict, least_saliency = bounds
     found = saliency_mask(
-        maps, classes, saliency, threshold=threshold, rival=rival, floor=floor
+        maps,
+        classes,
+        saliency,
+        threshold=threshold,
+        conflict=conflict,
+        least_saliency=least_saliency,
     )
     expected = [
         [decide(maps[:, y, x], saliency[y, x], classes, *bounds) for x in range(25)]
@@ -63,8 +68,8 @@ def test_maps_beyond_the_unit_interval_are_clipped():
         (dict(maps=np.full((1, 2, 2), np.nan)), 'maps must be finite'),
         (dict(classes=[1, 0], maps=np.ones((2, 2, 2))), 'classes must be ascending'),
         (dict(threshold=1.5), r'threshold must be in \[0, 1\], got 1.5'),
-        (dict(rival=-0.1), r'rival must be in \[0, 1\]'),
-        (dict(floor=32), r'floor must be in \[0, 1\]'),
+        (dict(conflict=-0.1), r'conflict must be in \[0, 1\]'),
+        (dict(least_saliency=32), r'least_saliency must be in \[0, 1\]'),
     ],
 )
 def test_bad_input_is_refused(changes, message):

@@ -72,7 +72,7 @@ def test_another_ending_is_refused(tmp_path, mask):
 )
 def test_other_images_are_refused(tmp_path, name, mode, match):
     Image.new(mode, (4, 3)).save(tmp_path / name)
-    with pytest.raises(ValueError, match=rf'{name} is no mask: .*{match}.*8-bit'):
+    with pytest.raises(ValueError, match=rf'{name} is not a mask: .*{match}.*8-bit'):
         load_mask(tmp_path / name)
 
 

@@ -124,17 +124,21 @@ def test_steps_lower_the_loss(head):
     assert values[-1] < values[0] - 0.01
 
 
+@pytest.mark.parametrize(('pad_size', 'padded_size'), [(0, (32, 36)), (40, (40, 40))])
 @HEADS
-def test_prediction_pads_to_the_stride_and_fills_the_samples(head):
+def test_prediction_pads_and_fills_the_samples(head, pad_size, padded_size):
     model = build(head).eval()
+    model.pad_size = pad_size
     images = draw_images(29, 34)
     samples = [SegDataSample(), SegDataSample()]
     with torch.no_grad():
         found = model(images, samples, mode='predict')
-        padded = torch.zeros(2, 3, 32, 36)
+        padded = torch.zeros(2, 3, *padded_size)
         padded[..., :29, :34] = images
-        straight = model(padded)
-        mirrored = model(padded.flip(-1)).flip(-1)
+        straight = model(padded)[..., :8, :9]
+        # A mirror is padded at the right, too, as in IRN's code.
+        padded[..., :29, :34] = images.flip(-1)
+        mirrored = model(padded)[..., :8, :9].flip(-1)
     if head is PSA:
         expected = pair_affinity(straight, 3, pairs=complete_pairs)
     else:

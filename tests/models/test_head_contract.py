@@ -27,8 +27,35 @@ CAM = dict(type='CAMHead', in_channels=32)
 SEAM = dict(type='SEAMHead', in_channels=32)
 ERASING = dict(in_channels=32, channels=(6,))
 
+TINY_CLIP = dict(
+    type='CLIPVisionTransformer', embed_dims=32, num_layers=2, num_heads=2, img_size=64
+)
+TINY_TEXT = dict(embed_dims=16, num_layers=1, num_heads=2, output_dims=8)
+CLIP_ES = dict(
+    type='CLIPESHead',
+    embed_dims=32,
+    num_heads=2,
+    output_dims=8,
+    attention_layers=2,
+    background_words=['sky', 'water'],
+    text=dict(encoder=TINY_TEXT),
+)
+
+TINY_VIT = dict(
+    type='AttentionViT', embed_dims=24, num_layers=2, num_heads=2, img_size=64
+)
+
 # What a head needs beside a thin ResNet-18, see `tiny_network`.
 RECIPES = {
+    'CLIPESHead': dict(
+        decode_head=CLIP_ES,
+        backbone=TINY_CLIP,
+        test_cfg=dict(normalization='none', background_threshold=0.5),
+    ),
+    'AttentionCAMHead': dict(
+        decode_head=dict(type='AttentionCAMHead', in_channels=24, attention_layers=2),
+        backbone=TINY_VIT,
+    ),
     'CAMHead': dict(decode_head=CAM),
     'SqrtCAMHead': dict(decode_head=dict(CAM, type='SqrtCAMHead')),
     'SEAMHead': dict(decode_head=SEAM, neck=PCM, data_preprocessor=PAIR),

@@ -23,6 +23,44 @@ def reference_weights():
 
 
 @pytest.fixture(scope='session')
+def reference_clip():
+    """The module beside this file: CLIP's weights by rule C."""
+    path = Path(__file__).with_name('reference_clip.py')
+    spec = importlib.util.spec_from_file_location('reference_clip', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='session')
+def clip_file(reference_clip, tmp_path_factory):
+    """CLIP's weights by rule C under our names, as ``wsss convert`` writes them."""
+    import torch
+
+    path = tmp_path_factory.mktemp('clip') / 'clip_vit_b16.pth'
+    state = reference_clip.our_state(reference_clip.openai_state())
+    torch.save({'state_dict': state, 'meta': {}}, path)
+    del state
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope='session')
+def clip_part(clip_file):
+    """Load the part of CLIP's weights behind a prefix into a module."""
+    import torch
+
+    def load(module, prefix):
+        state = torch.load(clip_file, weights_only=True, mmap=True)['state_dict']
+        part = {k.removeprefix(prefix): state[k] for k in state if k.startswith(prefix)}
+        own = module.state_dict()
+        module.load_state_dict({name: part[name] for name in own})
+        return module.eval()
+
+    return load
+
+
+@pytest.fixture(scope='session')
 def converted(root, tmp_path_factory):
     """Write a file, convert it by the tool and give our tensors."""
     import torch

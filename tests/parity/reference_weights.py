@@ -1,6 +1,6 @@
 """Weights and inputs of the golden vectors, made by their two rules.
 
-Load it through the fixture ``reference_weights``: tests are no package.
+Load it through the fixture ``reference_weights``: tests are not a package.
 """
 
 import zlib

@@ -22,11 +22,12 @@ from wsss_mm.functional.dense_crf import (
 )
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.refinement import (
-    AffinityMap,
     ConfidentTrainingScores,
     DenseCRFRefiner,
+    EdgeAffinity,
     EdgeWalkRefiner,
     LabelCRFRefiner,
+    LocalAffinity,
     PAMRRefiner,
     PowerBackground,
     RandomWalkRefiner,
@@ -35,6 +36,7 @@ from wsss_mm.refinement import (
     ThresholdBackground,
     build_chain,
     refine,
+    resolve_steps,
     seed_mask,
 )
 
@@ -47,7 +49,7 @@ def seed():
     image = rng.integers(0, 256, (9, 14, 3), dtype=np.uint8)
     scores = rng.random((3, 9, 14)).astype(np.float32)
     weights = torch.from_numpy(rng.random((2, 3, 4))).float()
-    return Seed(image, np.array([1, 4]), scores, AffinityMap(weights, OFFSETS, 4))
+    return Seed(image, np.array([1, 4]), scores, LocalAffinity(weights, OFFSETS, 4))
 
 
 @pytest.fixture
@@ -91,13 +93,17 @@ def test_random_walk_needs_a_fitting_affinity(seed):
         walk(replace(seed, affinity=small))
 
 
+def with_edges(affinity, edge):
+    return EdgeAffinity(affinity.weights, affinity.offsets, affinity.stride, edge=edge)
+
+
 @pytest.fixture
 def edge():
     return torch.from_numpy(np.random.default_rng(3).random((3, 4))).float()
 
 
 def test_edge_walk_stops_what_lies_on_edges(seed, edge):
-    seed = replace(seed, affinity=replace(seed.affinity, edge=edge))
+    seed = replace(seed, affinity=with_edges(seed.affinity, edge))
     before = seed.scores.copy()
     out = EdgeWalkRefiner(beta=2, steps=5)(seed)
     scores = np.zeros((2, 12, 16), np.float32)
@@ -117,7 +123,7 @@ def test_edge_walk_stops_what_lies_on_edges(seed, edge):
 def test_edge_walk_needs_edges_and_classes(seed, edge):
     with pytest.raises(ValueError, match='needs edges: train a network with an Edge'):
         EdgeWalkRefiner()(seed)
-    affinity = replace(seed.affinity, edge=edge)
+    affinity = with_edges(seed.affinity, edge)
     nothing = replace(
         seed, classes=seed.classes[:0], scores=seed.scores[:1], affinity=affinity
     )
@@ -171,13 +177,14 @@ def test_pamr_refiner_is_its_function(seed):
 
 
 @pytest.mark.usefixtures('compiled')
-@pytest.mark.parametrize('name', ['crf', 'rw', 'rw_crf', 'pamr'])
+@pytest.mark.parametrize('name', ['crf', 'rw', 'rw_crf', 'pamr', 'par'])
 @pytest.mark.parametrize('tags', [0, 2])
 @pytest.mark.parametrize('constants', ['refinement', 'refinement_edge'])
 def test_the_chains_of_the_config(root, seed, edge, name, tags, constants):
-    seed = replace(seed, affinity=replace(seed.affinity, edge=edge / 2))
+    seed = replace(seed, affinity=with_edges(seed.affinity, edge / 2))
     cfg = Config.fromfile(root / f'configs/_base_/{constants}.py')
-    chain = build_chain({name: [cfg.background, *cfg.refine[name]]}, name)
+    steps = [cfg.background, *resolve_steps(cfg.refine[name], cfg)]
+    chain = build_chain({name: steps}, name)
     assert pickle.loads(pickle.dumps(chain)) == chain
     # Neither an image without tags nor CAMs that are all zero become foreground.
     empty = np.zeros((tags + 1, 9, 14), np.float32)

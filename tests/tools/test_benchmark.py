@@ -76,6 +76,32 @@ def test_training_step_reports_both_sides(benchmark, root, tmp_path):
         assert found['loss'] > 0
 
 
+def test_weclip_reports_both_sides(benchmark, root, tmp_path):
+    config = root / 'configs/weclip/weclip_vitb16_voc.py'
+    thin = tmp_path / 'thin.py'
+    thin.write_text(
+        f"_base_ = ['{config}']\n"
+        'width = dict(embed_dims=32, num_heads=2)\n'
+        'model = dict(\n'
+        '    backbone=dict(num_layers=8, img_size=64, **width),\n'
+        '    decode_head=dict(in_channels=[32] * 8, channels=16, num_heads=2),\n'
+        '    pseudo_masks=dict(\n'
+        '        text=dict(encoder=dict(embed_dims=16, num_layers=1, num_heads=2,\n'
+        '                               output_dims=8)),\n'
+        '        last_block=dict(output_dims=8, **width),\n'
+        '    ),\n'
+        ')\n'
+    )
+    path = tmp_path / 'weclip.json'
+    size = ['--batch', '2', '--size', '64', '--steps', '1', '--rounds', '1']
+    done = benchmark('weclip', '--json', path, '--config', thin, *size)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(path.read_text())
+    # The published procedure makes the same masks.
+    assert report['largest_difference_of_loss'] < 1e-3
+    assert report['a_step']['ours']['wall']['median'] > 0
+
+
 def test_dense_crf_reports_lattices_and_pool(benchmark, tmp_path):
     pytest.importorskip('pydensecrf', reason='pip install -r requirements/crf.txt')
     path = tmp_path / 'crf.json'

@@ -79,7 +79,7 @@ def test_every_finding_names_the_command_that_fixes_it(
     assert status == 1
     assert 'unreadable: 1' in text
     assert 'masks: 1' in text
-    assert "'dragon' is no class" in text
+    assert "'dragon' is not a class" in text
     assert f'fix: edit {table}' in text
     assert f'tools/dataset_converters/make_synth_voc.py {data}' in text
     # Of a folder nobody asked masks for every image.

@@ -137,7 +137,7 @@ def test_the_curve_is_drawn(run, folder):
     run('cams', '--curve', '--plot', folder / 'curve.png')
     with Image.open(folder / 'curve.png') as image:
         pixels = np.asarray(image.convert('RGB')).reshape(-1, 3)
-    assert (np.abs(pixels.astype(int) - (11, 110, 153)).sum(axis=1) < 8).any()
+    assert (np.abs(pixels.astype(int) - (31, 135, 181)).sum(axis=1) < 8).any()
 
 
 def test_class_names_from_a_file_and_of_data_sets(run, folder):
@@ -289,3 +289,30 @@ def test_the_automatic_threshold_needs_images(run, folder, images, capsys):
     no_such = ('--images', folder / 'nowhere')
     message = fails(run, capsys, 'cams', '--threshold', 'auto', *no_such)
     assert 'no image folder' in message
+
+
+def test_masks_of_0_and_255_are_noticed(run, folder, capsys):
+    for name in NAMES:
+        mask = read(folder, 'gt', name).copy()
+        mask[mask == 2] = 255
+        save_mask(folder / 'gt' / f'{name}.png', mask, PALETTE)
+    run('masks')
+    assert 'warning: ' in capsys.readouterr().out
+
+
+def test_true_masks_under_another_name_are_noticed(run, folder, capsys):
+    (folder / 'linked').mkdir()
+    for name in NAMES:
+        target = folder / 'linked' / f'{name}.png'
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(folder / 'gt' / f'{name}.png')
+    run('linked')
+    assert 'predictions are the true masks themselves' in capsys.readouterr().out
+
+
+def test_masks_with_their_extension_in_capitals(run, folder):
+    expected = run('masks')
+    for name in NAMES:
+        path = folder / 'masks' / f'{name}.png'
+        path.rename(path.with_suffix('.PNG'))
+    assert run('masks') == expected

@@ -6,6 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
+from PIL import Image
 
 from wsss_mm.evaluation import THRESHOLDS
 from wsss_mm.functional import cam_to_mask, choose_threshold, threshold_separation
@@ -169,3 +170,36 @@ def test_unusable_thresholds_are_refused(generate, capsys, arguments, message):
         generate(*arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('damage', ['cut', 'empty', 'deep'])
+def test_an_image_that_cannot_be_read_is_left_out_and_listed(
+    generate, folder, tmp_path, capsys, damage
+):
+    names = names_of(folder, 'trainaug')
+    path = folder / f'data/JPEGImages/{names[1]}.jpg'
+    whole = path.read_bytes()
+    try:
+        if damage == 'deep':
+            Image.new('I;16', (9, 9)).save(path, format='PNG')
+        else:
+            path.write_bytes(whole[:400] if damage == 'cut' else b'')
+        with pytest.raises(SystemExit) as ended:
+            generate('--single-scale', '--workers', '0')
+    finally:
+        path.write_bytes(whole)
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert f'error: 1 of {len(names)} images failed:\n  {names[1]}: ' in said.err
+    assert path.name in said.err
+    kept = [name for name in names if name != names[1]]
+    assert stems(tmp_path / 'masks') == stems(tmp_path / 'cams') == sorted(kept)
+    generate('--single-scale', '--workers', '0')
+    assert stems(tmp_path / 'masks') == sorted(names)
+
+
+def test_only_the_images_that_indices_choose(generate, folder, tmp_path):
+    names = names_of(folder, 'trainaug')
+    option = 'test_dataloader.dataset.indices=[2,1]'
+    generate('--single-scale', '--cfg-options', option)
+    assert stems(tmp_path / 'masks') == sorted([names[1], names[2]])

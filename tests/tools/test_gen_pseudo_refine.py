@@ -13,8 +13,9 @@ from wsss_mm.io.cam_file import load_cam, save_cam
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.io.score_file import load_scores
 from wsss_mm.refinement import (
-    AffinityMap,
+    EdgeAffinity,
     EdgeWalkRefiner,
+    LocalAffinity,
     PAMRRefiner,
     PowerBackground,
     RandomWalkRefiner,
@@ -160,8 +161,8 @@ def test_a_random_walk_follows_the_affinity_network(
         pixels = normalised(seed.image)
         with torch.no_grad():
             features = model.extract_feat(pixels)
-            (weights,) = model.decode_head.predict([features])['affinity']
-        seen = AffinityMap(weights, model.offsets, model.stride)
+            (weights,) = model.decode_head.affinity(features)
+        seen = LocalAffinity(weights, model.offsets, model.stride)
         seed = PowerBackground(alpha=25)(replace(seed, affinity=seen))
         seed = RandomWalkRefiner(beta=16, steps=64)(seed)
         mask = load_mask(tmp_path / f'masks_rw/{name}.png')
@@ -191,17 +192,19 @@ def edges(affinity):
 
 
 def test_a_random_walk_goes_between_edges(generate, edges, names, files, tmp_path):
-    options = ('--cfg-options', 'refine.rw.1.type=EdgeWalkRefiner')
+    options = ('--cfg-options', 'walk.type=EdgeWalkRefiner')
     generate(*OFFLINE, '--refine', 'rw', '--affinity', *edges, *options)
     model = trained(edges)
     for name in names:
         seed = files(name)()
-        pixels = normalised(seed.image)
-        views = [pixels, pixels.flip(-1)]
+        height, width = seed.image.shape[:2]
+        pixels = normalised(seed.image)[..., :height, :width]
+        views = [model.pad(view) for view in (pixels, pixels.flip(-1))]
+        cells = tuple(-(-side // model.stride) for side in pixels.shape[-2:])
         with torch.no_grad():
             features = [model.extract_feat(view) for view in views]
-            found = model.decode_head.predict(features)
-        seen = AffinityMap(
+            found = model.decode_head.predict(features, cells)
+        seen = EdgeAffinity(
             found['affinity'][0], model.offsets, model.stride, found['edge'][0, 0]
         )
         seed = PowerBackground(alpha=25)(replace(seed, affinity=seen))

@@ -45,7 +45,7 @@ def run(tool, folder):
 @pytest.mark.parametrize('options', [(), ('--floor', 90, '--threshold', 0.5)])
 def test_masks_follow_the_rule(run, folder, options):
     run(*options)
-    given = dict(floor=90 / 255, threshold=0.5) if options else {}
+    given = dict(least_saliency=90 / 255, threshold=0.5) if options else {}
     for name in ('a', 'b'):
         classes, maps = load_cam(folder / 'cams' / f'{name}.npz')
         grey = np.array(Image.open(folder / 'saliency' / f'{name}.png')) / 255
@@ -81,8 +81,8 @@ def test_a_map_of_another_size_is_named(run, folder, capsys):
     'options, message',
     [
         (('--threshold', 1.5), 'threshold is 1.5; give'),
-        (('--rival', -1), 'rival is -1'),
-        (('--floor', 256), 'floor is 1.0'),
+        (('--rival', -1), 'conflict is -1'),
+        (('--floor', 256), 'least_saliency is 1.0'),
     ],
 )
 def test_an_option_out_of_range_is_named(run, capsys, options, message):

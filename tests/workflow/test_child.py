@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from wsss_mm.workflow.child import follow, is_alive
+from wsss_mm.workflow.child import follow, is_alive, signals_as_exit, started_by
 
 # A pipeline, whose stage has a process of its own, as a training has workers.
 PIPELINE = """
@@ -84,3 +84,61 @@ def test_a_process_that_is_gone_is_not_alive():
     process.wait()
     assert not is_alive(process.pid)
     assert is_alive(os.getpid())
+
+
+def test_a_zombie_is_not_alive():
+    with subprocess.Popen(['sleep', '60']) as process:
+        assert is_alive(process.pid)
+        process.kill()
+        assert wait_for(lambda: not is_alive(process.pid))
+        assert process.returncode is None
+
+
+STUCK = """
+import time
+from wsss_mm.workflow.child import signals_as_exit
+with signals_as_exit(within=0.5):
+    while True:
+        try:
+            print('ready', flush=True)
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+
+
+@pytest.mark.parametrize(
+    ('number', 'status'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_process_that_does_not_unwind_ends_too(root, number, status):
+    with subprocess.Popen(
+        [sys.executable, '-c', STUCK], stdout=subprocess.PIPE, cwd=root
+    ) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(20) == status
+
+
+@pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_ignored_signals_stay_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with signals_as_exit(within=1):
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
+
+
+def test_sigterm_unwinds():
+    with pytest.raises(SystemExit) as end, signals_as_exit():
+        signal.raise_signal(signal.SIGTERM)
+    assert end.value.code == 143
+
+
+def test_ranks_end_with_their_launcher(monkeypatch):
+    monkeypatch.delenv('WSSS_PARENT_PROCESS', raising=False)
+    assert started_by() is None
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+    assert started_by() == os.getppid()
+    monkeypatch.setenv('WSSS_PARENT_PROCESS', '1')
+    assert started_by() == 1

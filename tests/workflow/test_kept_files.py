@@ -6,10 +6,10 @@ import torch
 from mmengine.config import Config
 
 from wsss_mm.workflow.kept_files import (
-    claim,
     flatten,
     network_settings,
     note_path,
+    note_settings,
     remaining,
     settings_of,
 )
@@ -31,10 +31,10 @@ def fill(folder):
 class TestClaim:
     def test_the_same_settings_may_go_on(self, folder):
         kept = copy.deepcopy(SETTINGS)
-        claim(folder, SETTINGS, overwrite=False)
+        note_settings(folder, SETTINGS, overwrite=False)
         fill(folder)
         written = note_path(folder).stat().st_mtime_ns
-        claim(folder, SETTINGS, overwrite=False)
+        note_settings(folder, SETTINGS, overwrite=False)
         assert note_path(folder).stat().st_mtime_ns == written
         assert kept == SETTINGS
         assert settings_of(folder) == json.loads(json.dumps(SETTINGS))
@@ -49,35 +49,35 @@ class TestClaim:
         ],
     )
     def test_other_settings_are_refused_and_named(self, folder, change, message):
-        claim(folder, SETTINGS, overwrite=False)
+        note_settings(folder, SETTINGS, overwrite=False)
         with pytest.raises(ValueError, match=f'add --overwrite(.|\n)*{message}'):
-            claim(folder, SETTINGS | change, overwrite=False)
+            note_settings(folder, SETTINGS | change, overwrite=False)
         assert settings_of(folder)['margin'] is None
 
     def test_overwriting_notes_the_new_settings(self, folder):
-        claim(folder, SETTINGS, overwrite=False)
-        claim(folder, dict(SETTINGS, margin=0.1), overwrite=True)
-        claim(folder, dict(SETTINGS, margin=0.1), overwrite=False)
+        note_settings(folder, SETTINGS, overwrite=False)
+        note_settings(folder, dict(SETTINGS, margin=0.1), overwrite=True)
+        note_settings(folder, dict(SETTINGS, margin=0.1), overwrite=False)
         with pytest.raises(ValueError, match=r'margin: 0\.1, now None'):
-            claim(folder, SETTINGS, overwrite=False)
+            note_settings(folder, SETTINGS, overwrite=False)
 
     def test_files_of_other_programs_are_kept_and_said_to_be(self, folder, caplog):
         caplog.set_level('INFO', logger='wsss_mm')
         fill(folder)
-        claim(folder, SETTINGS, overwrite=False)
+        note_settings(folder, SETTINGS, overwrite=False)
         assert 'kept as it is; no masks_rw.settings.json' in caplog.text
         assert settings_of(folder) is None
 
     def test_a_long_list_of_differences_is_cut(self, folder):
-        claim(folder, dict.fromkeys('abcdef', 1), overwrite=False)
+        note_settings(folder, dict.fromkeys('abcdef', 1), overwrite=False)
         with pytest.raises(ValueError, match=r'd: 1, now 2\n  and 2 more$'):
-            claim(folder, dict.fromkeys('abcdef', 2), overwrite=False)
+            note_settings(folder, dict.fromkeys('abcdef', 2), overwrite=False)
 
     @pytest.mark.parametrize('text', ['{', '[1]'])
     def test_a_damaged_note_is_refused(self, folder, text):
         note_path(folder).write_text(text)
         with pytest.raises(ValueError, match=r'masks_rw\.settings\.json: not readable'):
-            claim(folder, SETTINGS, overwrite=False)
+            note_settings(folder, SETTINGS, overwrite=False)
 
 
 def test_an_image_remains_until_it_is_in_every_folder(tmp_path, caplog):

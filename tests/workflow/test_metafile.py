@@ -79,7 +79,7 @@ def spoil(change):
         (lambda m, r, v: m.pop('Metadata'), ', '.join(PROVENANCE)),
         (lambda m, r, v: r.pop('Task'), 'field Task is missing'),
         (lambda m, r, v: r.update(Verified=1), "unknown field 'Verified'"),
-        (lambda m, r, v: r.update(Verify=3), 'no mapping'),
+        (lambda m, r, v: r.update(Verify=3), 'not a mapping'),
         (lambda m, r, v: v.pop('Tolerance'), 'field Tolerance is missing'),
         (lambda m, r, v: v.pop('Values'), 'field Values is missing'),
         (lambda m, r, v: v.update(Tolerence=1), "unknown field 'Tolerence'"),
@@ -91,6 +91,20 @@ def spoil(change):
         (lambda m, r, v: v.update(Checkpoint='x'), 'either Predictions or'),
         (lambda m, r, v: v.pop('Predictions'), 'either Predictions or'),
         (lambda m, r, v: v.update(TTA=True), 'TTA goes with Checkpoint'),
+        (lambda m, r, v: v.update(Tolerance=float('inf')), 'Tolerance is inf'),
+        (lambda m, r, v: v.update(Tolerance=float('nan')), 'Tolerance is nan'),
+        (lambda m, r, v: v.update(Tolerance=100), 'Tolerance is 100'),
+        (lambda m, r, v: v.update(Values={'mIoU': float('-inf')}), 'mIoU is -inf'),
+        (lambda m, r, v: v.update(Threshold='high'), "Threshold is 'high'"),
+        (lambda m, r, v: v.update(Threshold=1), 'Threshold is 1'),
+        (lambda m, r, v: v.update(Predictions='../../etc'), 'below the work folder'),
+        (lambda m, r, v: v.update(Predictions='/etc'), 'below the work folder'),
+        (lambda m, r, v: v.update(Predictions=[1]), r'Predictions is \[1\]'),
+        (lambda m, r, v: v.update(Config='a\nb'), 'Config is'),
+        (lambda m, r, v: m.update(Results=65536), 'Results must be a list'),
+        (lambda m, r, v: m.update(Metadata=True), 'Metadata is True'),
+        (lambda m, r, v: r.update(Task=[]), r'Task is \[\]'),
+        (lambda m, r, v: m.update(Name='a\nb'), 'Name is'),
     ],
 )
 def test_what_is_wrong_is_named(write, change, message):
@@ -171,3 +185,27 @@ def test_configs_of_trusted_folders_alone(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r'a\.py|link\.py'):
             check_trusted(path, [ours])
         check_trusted(path, [ours, others])
+
+
+@pytest.mark.parametrize(
+    'text, match',
+    [
+        ('Models:\n- {Name: a, Name: b}', r':2: .* twice'),
+        ('a: &a {b: 1}\nModels:\n- {<<: *a}', r':3: .* is merged'),
+        ('Models:\n' + '[' * 5000, r':2: lists in too many lists'),
+        ('Models:\n- Name: 2001-99-99', r'no metafile that can be read'),
+        (
+            'Models:\n- {Name: a, Config: c}\n- {Name: a, Config: c}',
+            r':3: .*two models',
+        ),
+        ('#' * 2**18, 'more than the 131,072 that a metafile may have'),
+        ('a: \0', 'no metafile that can be read'),
+    ],
+)
+def test_hostile_text_is_one_line_with_its_place(tmp_path, text, match):
+    path = tmp_path / 'metafile.yml'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=match) as error:
+        read_checks(path)
+    assert str(error.value).startswith(str(path))
+    assert '\n' not in str(error.value)

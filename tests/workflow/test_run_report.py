@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -34,16 +35,68 @@ def work(tmp_path, synth, cam_config):
     return folder
 
 
+def gallery_of(page):
+    found = re.search(r'id="gallery-data">(.*?)</script>', page, re.DOTALL)
+    return json.loads(found[1])['images']
+
+
 def test_a_run_is_shown_with_its_figures_and_pictures(work):
     path = write_run_report(work, pictures=2)
     assert path == work / 'report.html'
     page = path.read_text()
     for text in ('42.0', '41.0', '47.5', '39.2', 'best threshold, 0.20', 'by crf'):
         assert text in page
-    assert 'train_cam 12, refine_crf 3' in page
-    assert page.count('class="sample"') == 2
-    assert page.count('<img') == 2 * 4  # the image, its CAM, two masks
-    assert 'mask, crf' in page
+    assert '15 s (train_cam 12 s, refine_crf 3 s)' in page
+    images = gallery_of(page)
+    assert len(images) == 2
+    assert '2 of 3 images are shown' in page
+    for image in images:
+        captions = [layer['caption'] for layer in image['layers']]
+        assert captions[0] == 'image'
+        assert captions[1] == 'CAM of star'
+        assert captions[2:4] == ['raw mask', 'mask refined by crf']
+        assert ['full', 'raw mask: 100 % is foreground'] in image['remarks']
+    assert '3 of 3 images have a mask that is foreground nearly everywhere.' in page
+
+
+def test_true_masks_rate_the_images(work):
+    images = gallery_of(write_run_report(work).read_text())
+    rated = {image['name']: image['miou'] for image in images}
+    # The val list of this config has its true masks in the same folder.
+    assert len(rated) == 3
+    assert all(0 <= value <= 100 for value in rated.values())
+    assert [layer['caption'] for layer in images[0]['layers']][-1] == 'truth'
+
+
+def test_what_the_segmenter_predicts_is_shown_with_the_other_masks(work, cam_config):
+    cam_config.test_dataloader.dataset.ann_file = 'ImageSets/Segmentation/val.txt'
+    cam_config.test_dataloader.dataset.tags = None
+    (work / 'segmenter').mkdir()
+    cam_config.dump(work / 'segmenter' / 'net.py')
+    for name in ('synth_000004', 'synth_000005'):
+        mask = np.zeros((64, 64), np.uint8)
+        save_mask(work / f'predictions/masks/{name}.png', mask, [[0, 0, 0]] * 9)
+    shown = gallery_of(write_run_report(work).read_text())
+    images = {image['name']: image for image in shown}
+    assert len(images) == 5
+    assert images['synth_000004']['group'] == 'test'
+    assert ['empty', 'prediction: empty'] in images['synth_000004']['remarks']
+    assert images['synth_000000']['group'] == 'training'
+
+
+def test_tag_map_what_was_used_and_the_classes(work):
+    results = json.loads((work / 'results.json').read_text())
+    classes = {f'class {i}': dict(IoU=10.0 * i) for i in range(9)}
+    results['stages']['crf']['classes'] = classes
+    used = dict(command='wsss run <x>', commit='abc', seed=3, device='CPU')
+    results.update(tag_mAP=91.25, used=used)
+    (work / 'results.json').write_text(json.dumps(results))
+    page = write_run_report(work).read_text()
+    for text in ('91.2', 'wsss run &lt;x&gt;', '<dd>abc</dd>', '<dd>3</dd>'):
+        assert text in page
+    # Class names come from the dataset.
+    assert '<th scope="row">crescent</th><td class="bar"><div>' in page
+    assert 'class 8' not in page
 
 
 def test_without_true_masks_or_a_trained_network(work):
@@ -51,7 +104,23 @@ def test_without_true_masks_or_a_trained_network(work):
     (work / 'results.json').write_text(json.dumps(dict(seconds={}, stages={})))
     page = write_run_report(work, out=work / 'elsewhere.html').read_text()
     assert 'no true masks are configured' in page
-    assert '<img' not in page
+    assert 'gallery-data' not in page
+    assert not (work / 'report.html').exists()
+
+
+def test_a_report_without_pictures(work):
+    assert 'gallery-data' not in write_run_report(work, pictures=0).read_text()
+
+
+def test_worker_processes_make_the_same_page(work):
+    one = write_run_report(work, out=work / 'one.html').read_text()
+    assert write_run_report(work, out=work / 'two.html', workers=2).read_text() == one
+
+
+def test_a_damaged_file_is_named(work):
+    (work / 'masks_crf' / 'synth_000001.png').write_bytes(b'')
+    with pytest.raises(InputError, match=r'synth_000001\.png'):
+        write_run_report(work)
     assert not (work / 'report.html').exists()
 
 

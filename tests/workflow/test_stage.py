@@ -5,7 +5,7 @@ import pytest
 
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow import stage as pipeline
-from wsss_mm.workflow.stage import Stage, run_stage, run_stages
+from wsss_mm.workflow.stage import Stage, run_stage, run_stages, what_it_said
 
 TOOL = """
 import sys
@@ -231,3 +231,19 @@ def test_several_gpus_have_a_process_each(trace, tmp_path, monkeypatch):
     assert train[5:] == [str(tmp_path / 'tools/train.py'), *tail]
     path = str(tmp_path / 'tools/eval_masks.py')
     assert evaluate == [sys.executable, path, 'masks', 'truth']
+
+
+KILLED = b"""E1126 torch/distributed/elastic/multiprocessing/api.py failed
+Traceback (most recent call last):
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+Failures:
+  traceback : Signal 15 (SIGTERM) received by PID 28165
+Root Cause (first observed failure):
+  traceback : Signal 9 (SIGKILL) received by PID 28166
+======"""
+
+
+def test_of_a_killed_rank_a_line_is_said():
+    line = 'Signal 9 (SIGKILL) received by PID 28166 (of several processes the first'
+    assert what_it_said(KILLED) == [f'{line} that ended)']
+    assert what_it_said(b'error: no image\n' + KILLED)[0] == 'error: no image'

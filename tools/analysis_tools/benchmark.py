@@ -13,6 +13,15 @@ slows both, prints a table and writes one JSON file:
                       back: seconds, peak memory, difference of the loss.
   dense_crf           Two dense CRFs of one image in separate calls, on one lattice
                       and filtered jointly; then a pool of processes against one.
+  clip_es             CLIP-ES for one image of 1, 3 and 6 tags against its published
+                      procedure: CPU seconds, ratio, peak memory, difference.
+  weclip              WeCLIP's training step against its published procedure:
+                      seconds, peak memory, difference of the loss. At the default
+                      size two minutes and 3 GB.
+  cam_inference       CAMs of an image at 4 scales with mirrors, against the loop of
+                      released inference: seconds, peak memory, difference.
+  threshold_curve     60 background thresholds of CAM files in one pass, against
+                      reading all files again for each.
 
 Set OMP_NUM_THREADS to choose the number of threads.
 """
@@ -28,10 +37,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmark_cam_inference import add_cam_inference
+from benchmark_clip_es import add_clip_es
 from benchmark_dense_crf import add_dense_crf
 from benchmark_pixel_correlation import add_pixel_correlation
 from benchmark_random_walk import add_random_walk
+from benchmark_threshold_curve import add_threshold_curve
 from benchmark_training_step import add_training_step
+from benchmark_weclip import add_weclip
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,6 +57,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_random_walk(commands)
     add_training_step(commands)
     add_dense_crf(commands)
+    add_clip_es(commands)
+    add_weclip(commands)
+    add_threshold_curve(commands)
+    add_cam_inference(commands)
     return parser.parse_args(argv)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from wsss_mm.cli.command_line import readable_errors
 from wsss_mm.datasets import COCOImageLabelDataset
 from wsss_mm.datasets.coco import AnnotatedImage, draw_instances, read_instances
+from wsss_mm.datasets.image_files import write_id_list
 from wsss_mm.datasets.tags import in_class_order, write_tag_file
-from wsss_mm.io.atomic import atomic_write
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.parallel import map_ordered
@@ -87,12 +87,6 @@ def stem(image: AnnotatedImage) -> str:
     return os.path.splitext(image.name)[0]
 
 
-def write_list(path: Path, ids: Sequence[str]) -> None:
-    """Write one image id a line."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(''.join(f'{image_id}\n' for image_id in ids))
-
-
 def write_mask(image: AnnotatedImage, folder: Path) -> None:
     """Draw the mask of an image, unless it is there."""
     path = folder / f'{stem(image)}.png'
@@ -128,7 +122,7 @@ def prepare(args: argparse.Namespace) -> None:
     write_tag_file(args.folder / 'image_labels.csv', tags)
     for split, members in splits.items():
         path = args.folder / LISTS / f'{split}.txt'
-        write_list(path, [stem(image) for image in members])
+        write_id_list(path, [stem(image) for image in members])
         print(f'{path}: {len(members)} images')
 
 

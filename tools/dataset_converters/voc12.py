@@ -75,7 +75,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def tell(done: int, what: str) -> None:
+def report(done: int, what: str) -> None:
     """Say now and then how far it is."""
     if done % 2000 == 0:
         print(f'{done} {what}', flush=True)
@@ -90,7 +90,7 @@ def unpack_voc(archive: Path, out: Path) -> None:
         if not path.is_file() or path.stat().st_size != file.size:
             with atomic_write(path) as temporary:
                 temporary.write_bytes(file.read())
-        tell(done, 'files of VOC')
+        report(done, 'files of VOC')
 
 
 def find_voc(folder: Path) -> Path:
@@ -162,7 +162,7 @@ def read_sbd(source: Path, root: Path, *, masks: bool) -> set[str]:
             ids |= set(file.read().decode('ascii', 'replace').split())
         elif masks and file.match['id'] not in official:
             write_sbd_mask(file, root)
-        tell(done, 'files of SBD')
+        report(done, 'files of SBD')
     if not ids:
         raise InputError(
             f'{source} holds no dataset/train.txt and dataset/val.txt; give '
@@ -202,7 +202,7 @@ def list_trainaug(args: argparse.Namespace, root: Path) -> list[str]:
     """Find the images of trainaug: from SBD, a list that was given, or the one there.
 
     Raises:
-        ValueError: If nothing tells them, or they are not as many as they should be.
+        ValueError: If nothing names them, or they are not as many as they should be.
     """
     path = root / LISTS / 'trainaug.txt'
     if args.sbd is not None:
@@ -217,7 +217,7 @@ def list_trainaug(args: argparse.Namespace, root: Path) -> list[str]:
         return sorted(ids)
     if args.trainaug is None and not path.is_file():
         raise InputError(
-            f'nothing tells which images {path} lists: add --sbd benchmark.tgz '
+            f'nothing says which images {path} lists: add --sbd benchmark.tgz '
             f'({SBD_PAGE}), or --trainaug with the train_aug.txt of another project'
         )
     return sorted(check_count(args.trainaug or path, COUNTS['trainaug']))

@@ -53,7 +53,7 @@ def find_mask(voc: Path, name: str) -> Path | None:
 
 
 def write_image(name: str, *, voc: Path, out: Path) -> bool:
-    """Write an image and its mask in small; tell whether there is a mask."""
+    """Write an image and its mask in small; return whether there is a mask."""
     image = read_rgb(voc / f'JPEGImages/{name}.jpg')
     shape = image.shape[:2]
     size = scaled_size(shape, LONG_SIDE / max(shape))
@@ -74,7 +74,7 @@ def write_image(name: str, *, voc: Path, out: Path) -> bool:
 
 
 def check_folders(args: argparse.Namespace) -> None:
-    """Refuse what is no folder of VOC, and to write into it."""
+    """Refuse what is not a folder of VOC, and to write into it."""
     for name in ('JPEGImages', 'Annotations', 'SegmentationClass'):
         if not (args.voc / name).is_dir():
             raise InputError(

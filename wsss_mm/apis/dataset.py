@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from wsss_mm.registry import DATASETS
 from wsss_mm.workflow.launch import register_components, renamed, with_tta
+from wsss_mm.workflow.nested_datasets import only_dataset
 
 
 def for_pseudo_labels(
@@ -21,18 +22,35 @@ def for_pseudo_labels(
     """Turn a training config into one whose test loop sees images and tags only.
 
     Args:
-        cfg: Config of a CAM network; stays as it is.
+        cfg: Config of a CAM network; stays as it is. Images that `indices` choose are
+            the only ones.
         split: List file of images; the training data's list if None.
         threshold: Background threshold in [0, 1); the config's if None.
         single_scale: Whether to predict one scale without its mirror.
 
     Returns:
         The changed copy, its file `renamed`. No mask is read through it.
+
+    Raises:
+        InputError: If several datasets are joined.
     """
     cfg = renamed(cfg if single_scale else with_tta(cfg), 'cams')
-    data = cfg.test_dataloader.dataset
+    data = cfg.test_dataloader.dataset = only_dataset(
+        cfg.test_dataloader.dataset,
+        where='test_dataloader.dataset',
+        remedy='pseudo labels are made of one: give a config of each',
+    )
     # Without a list the images are those of the tag file.
-    data.ann_file = str(split or cfg.train_dataloader.dataset.get('ann_file', ''))
+    data.ann_file = str(split or '')
+    if not split:
+        trained = only_dataset(
+            cfg.train_dataloader.dataset,
+            where='train_dataloader.dataset',
+            remedy='name the list whose pseudo labels are wanted: --split LIST',
+        )
+        data.ann_file = trained.get('ann_file', '')
+        if data.get('indices') is None:
+            data.indices = trained.get('indices')
     data.data_prefix.seg_map_path = None
     if threshold is not None:
         network = cfg.model if single_scale else cfg.model.module

@@ -1,7 +1,8 @@
 """Score a folder of masks or CAM files against true masks, without a network."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
@@ -11,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wsss_mm.apis.background_threshold import AUTO, choose_from_files
-from wsss_mm.datasets.image_files import IMAGE_SUFFIXES, ImageFolder, read_id_list
+from wsss_mm.datasets.image_files import (
+    IMAGE_SUFFIXES,
+    ImageFolder,
+    file_of_image,
+    read_id_list,
+)
+from wsss_mm.datasets.mask_values import classes_drawn_as_ignored, count_values
 from wsss_mm.engine.hooks.pseudo_label_hook import MASK_FOLDER
 from wsss_mm.evaluation import THRESHOLDS, class_scores, score_curve, summarize
 from wsss_mm.functional import (
@@ -23,11 +30,31 @@ from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.mask_file import load_mask
 from wsss_mm.refinement import SeedFiles
 from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import map_ordered
-from wsss_mm.workflow.kept_files import settings_of
+from wsss_mm.utils.progress import progress
+from wsss_mm.workflow.kept_files import noted_threshold
 
 IMAGES_PER_TASK = 16
+# Fewer images than this are scored before a line of progress could be read.
+SHOW_FROM = 200
 Counts = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Pixels of some images.
+
+    Attributes:
+        counts: By true class and prediction.
+        values: By value of the true mask, shape (256,).
+    """
+
+    counts: Counts
+    values: Counts
+
+    def __add__(self, other: 'Tally') -> 'Tally':
+        return Tally(self.counts + other.counts, self.values + other.values)
 
 
 def evaluate_masks(
@@ -93,7 +120,9 @@ def evaluate_masks(
         num_classes=len(classes),
         thresholds=thresholds,
     )
-    counts = count_all(listed, count, workers)
+    tally = count_all(listed, count, workers)
+    counts = tally.counts
+    warn(predictions, ground_truth, listed, kind=kind, tally=tally, classes=classes)
     if kind == '.png':
         summary = summarize(counts, classes)
     else:
@@ -103,6 +132,33 @@ def evaluate_masks(
     if automatic:
         summary['threshold_chosen'] = 'without ground truth'
     return {'images': len(listed), **summary}
+
+
+def warn(
+    predictions: Path,
+    ground_truth: Path,
+    listed: Sequence[str],
+    *,
+    kind: str,
+    tally: Tally,
+    classes: Sequence[str],
+) -> None:
+    """Warn of figures that mean nothing."""
+    suspicious, _ = classes_drawn_as_ignored(tally.values, classes)
+    if suspicious:
+        LOGGER.warning(f'{ground_truth}: {suspicious}')
+    same = [
+        name
+        for name in listed
+        if os.path.samefile(
+            locate(predictions, name, kind), locate(ground_truth, name, '.png')
+        )
+    ]
+    if same:
+        LOGGER.warning(
+            f'{len(same)} of {len(listed)} predictions are the true masks themselves, '
+            f'by a link or one folder; the first is that of {same[0]}'
+        )
 
 
 def summarize_cams(
@@ -171,9 +227,10 @@ def automatic_threshold(
     A threshold is chosen once, over the list that masks are made for: where the masks
     beside the CAM files have one, that one is scored.
     """
-    noted = settings_of(predictions.with_name(MASK_FOLDER)) or {}
-    if images is None and isinstance(noted.get('threshold'), float):
-        return float(noted['threshold'])
+    if images is None:
+        noted = noted_threshold(predictions.with_name(MASK_FOLDER))
+        if noted is not None:
+            return noted
     if images is None:
         raise InputError(
             f'threshold {AUTO!r} looks at the images: add --images, their folder'
@@ -192,10 +249,11 @@ def automatic_threshold(
 def locate(folder: Path, name: str, kind: str) -> Path:
     """Give the file of an image; the id may carry the extension of the image."""
     path = folder / f'{name}{kind}'
-    stem, suffix = os.path.splitext(name)
-    if suffix.lower() in IMAGE_SUFFIXES and not path.is_file():
-        return folder / f'{stem}{kind}'
-    return path
+    if path.is_file():
+        return path
+    is_file = name.lower().endswith(IMAGE_SUFFIXES)
+    found = Path(file_of_image(folder, name if is_file else f'{name}{kind}', kind))
+    return found if is_file or found.is_file() else path
 
 
 def find_kind(folder: Path, name: str) -> str:
@@ -217,18 +275,20 @@ def count_images(
     kind: str,
     num_classes: int,
     thresholds: Sequence[float],
-) -> Counts:
+) -> Tally:
     """Count the pixels of some images.
 
     Returns:
-        For masks the confusion, shape (K, K); for CAMs the threshold histogram,
-        shape (T + 1, K, K).
+        As counts for masks the confusion, shape (K, K); for CAMs the threshold
+        histogram, shape (T + 1, K, K).
     """
     total: Any = 0
+    values: Any = 0
     for name in names:
         path = locate(predictions, name, kind)
         gt_path = locate(ground_truth, name, '.png')
         gt = load_mask(gt_path, num_classes=num_classes)
+        values = values + count_values(gt)
         if kind == '.npz':
             classes, maps = load_cam(path, num_classes=num_classes - 1)
             size = maps.shape[1:]
@@ -250,13 +310,24 @@ def count_images(
                 total += confusion_counts(mask, gt, num_classes)
         except ValueError as error:
             raise InputError(f'{path}: {error}') from error
-    return np.asarray(total)
+    return Tally(np.asarray(total), np.asarray(values))
 
 
-def count_all(names: Sequence[str], count: Any, workers: int) -> Counts:
+def count_all(names: Sequence[str], count: Any, workers: int) -> Tally:
     """Sum the counts of all images over worker processes."""
     tasks = [
         names[i : i + IMAGES_PER_TASK] for i in range(0, len(names), IMAGES_PER_TASK)
     ]
-    counts: Counts = reduce(add, map_ordered(count, tasks, workers))
-    return counts
+    if len(names) < SHOW_FROM:
+        tally: Tally = reduce(add, map_ordered(count, tasks, workers))
+        return tally
+    done = progress(len(names))
+
+    def counted() -> Iterator[Tally]:
+        for task, found in zip(tasks, map_ordered(count, tasks, workers)):
+            for _ in task:
+                done()
+            yield found
+
+    summed: Tally = reduce(add, counted())
+    return summed

@@ -1,7 +1,8 @@
 """The images that an inferencer is given: paths, folders, arrays, or lists of them."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy.typing as npt
 from wsss_mm.datasets.image_files import IMAGE_SUFFIXES
 from wsss_mm.io.image_file import read_rgb
 from wsss_mm.io.image_id import compose
-from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.utils.errors import InputError
 
 Array = npt.NDArray[np.uint8]
@@ -55,8 +55,8 @@ def list_images(images: ImageInputs) -> list[NamedImage]:
     """List the images that were given.
 
     Args:
-        images: A path, a folder (with its sub-folders), a BGR array, uint8 of shape
-            (H, W, 3), or several of these.
+        images: A path, a folder (with its sub-folders), a pattern such as ``*.jpg``, a
+            BGR array, uint8 of shape (H, W, 3), or several of these.
 
     Raises:
         InputError: If there is no such file, a folder holds no image, an array has
@@ -64,7 +64,9 @@ def list_images(images: ImageInputs) -> list[NamedImage]:
     """
     if isinstance(images, (str, Path, np.ndarray)):
         images = [images]
+    images = list(images)
     found = [one for number, item in enumerate(images) for one in expand(item, number)]
+    found = with_folders(found, images)
     if not found:
         raise InputError('no image was given; name a file or a folder')
     seen: dict[str, NamedImage] = {}
@@ -91,7 +93,9 @@ def expand(item: ImageInput, number: int) -> Iterator[NamedImage]:
         yield NamedImage(f'{number:06d}', array=item)
         return
     path = Path(item)
-    if path.is_dir():
+    if '*' in str(item) and not path.exists():
+        yield from matching(path)
+    elif path.is_dir():
         files = sorted(
             one for one in path.rglob('*') if one.suffix.lower() in IMAGE_SUFFIXES
         )
@@ -109,21 +113,41 @@ def expand(item: ImageInput, number: int) -> Iterator[NamedImage]:
 SUFFIXES = ', '.join(IMAGE_SUFFIXES)
 
 
-def run_pipeline(pipeline: Any, image: NamedImage, fields: dict[str, Any]) -> Any:
-    """Run a pipeline on an image; an unreadable file is named.
+def matching(pattern: Path) -> Iterator[NamedImage]:
+    """List the images of a pattern, called by their paths below its fixed part."""
+    fixed = next(one for one in pattern.parents if '*' not in str(one))
+    files = sorted(
+        file
+        for file in fixed.glob(str(pattern.relative_to(fixed)))
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+    )
+    if not files:
+        raise InputError(f'{pattern}: no image ({SUFFIXES}) is called like this')
+    for file in files:
+        yield NamedImage(file.relative_to(fixed).with_suffix('').as_posix(), path=file)
+
+
+def with_folders(
+    images: list[NamedImage], given: Collection[object]
+) -> list[NamedImage]:
+    """Call images that were named one by one by their folders too, if need be.
+
+    That is what a shell makes of ``photos/*/*.jpg``.
 
     Args:
-        pipeline: That of a test, for files or for arrays.
-        image: To load.
-        fields: Further results, such as ``image_labels``.
-
-    Raises:
-        InputError: If the file is missing, truncated or not an image.
+        images: All images.
+        given: What was named.
     """
-    try:
-        return pipeline({**image.results(), **fields})
-    except UNREADABLE:
-        # The stock loader does not name the file; one that is in order leaves the
-        # failure as it is.
-        image.read()
-        raise
+    named = {str(item) for item in given if not isinstance(item, np.ndarray)}
+    single = [one.path for one in images if one.path and str(one.path) in named]
+    if len({compose(path.stem) for path in single}) == len(single):
+        return images
+    root = os.path.commonpath([path.resolve().parent for path in single])
+    names = {
+        path: path.resolve().relative_to(root).with_suffix('').as_posix()
+        for path in single
+    }
+    return [
+        replace(one, name=names[one.path]) if one.path in names else one
+        for one in images
+    ]

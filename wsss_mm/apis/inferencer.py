@@ -13,17 +13,20 @@ from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 
 from wsss_mm.apis.generate import needs_training
-from wsss_mm.apis.images import ImageInputs, NamedImage, list_images, run_pipeline
+from wsss_mm.apis.images import ImageInputs, NamedImage, list_images
 from wsss_mm.apis.refine import chain_steps, needs_affinity
 from wsss_mm.apis.results import CAMResult, SegmentationResult
 from wsss_mm.datasets.image_label_dataset import check_classes
 from wsss_mm.datasets.tags import encode_tags
+from wsss_mm.datasets.transforms.loading import run_pipeline
 from wsss_mm.refinement import Seed, build_chain, seed_mask
 from wsss_mm.refinement import refine as refine_seed
 from wsss_mm.registry import DATASETS, MODELS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.launch import load_config, register_components
-from wsss_mm.workflow.weights import load_weights
+from wsss_mm.workflow.nested_datasets import plain_datasets
+from wsss_mm.workflow.resume import check_start_weights
+from wsss_mm.workflow.weights import load_start_weights, load_weights
 
 Tags = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -72,6 +75,8 @@ class CAMInferencer:
                 f'{config}: its network has to be trained; give the checkpoint, or the '
                 'folder it was trained into'
             )
+        if checkpoint is None:
+            check_start_weights(cfg, what='network')
         if threshold is not None:
             cfg.model.test_cfg.background_threshold = threshold
         self.network = Network(cfg, checkpoint, views=multi_scale, device=device)
@@ -142,6 +147,7 @@ class CAMInferencer:
             tag_scores=dict(zip(names[1:], scores)),
             class_names=names,
             palette=self.network.palette,
+            path=image.path,
         )
 
 
@@ -207,6 +213,7 @@ class SegmentationInferencer:
                 mask=mask,
                 class_names=self.network.class_names,
                 palette=self.network.palette,
+                path=image.path,
             )
 
 
@@ -228,17 +235,20 @@ class Network:
         views: bool,
         device: str | None,
     ) -> None:
-        data = dict(cfg.test_dataloader.dataset, pipeline=[], lazy_init=True)
+        tested = plain_datasets(cfg.test_dataloader.dataset)[0]
+        data = dict(tested, pipeline=[], lazy_init=True)
         self.meta = DATASETS.build(data).metainfo
         check_classes(self.meta.get('classes'))
-        if cfg.model.get('backbone') is not None:
+        if checkpoint is not None and cfg.model.get('backbone') is not None:
             cfg.model.backbone.init_cfg = None
         module = MODELS.build(cfg.model)
-        if checkpoint is not None:
+        if checkpoint is None:
+            load_start_weights(module)
+        else:
             load_weights(module, checkpoint)
         module.dataset_meta = self.meta
         self.model: Any = module
-        steps = cfg.test_dataloader.dataset.pipeline
+        steps = tested.pipeline
         if views:
             steps = cfg.tta_pipeline
             self.model = MODELS.build(dict(cfg.tta_model, module=module))
@@ -276,7 +286,7 @@ class Network:
     def predict(self, image: NamedImage, fields: dict[str, Any]) -> Any:
         """Predict one image; give its data sample."""
         pipeline = self.for_files if image.array is None else self.for_arrays
-        packed = run_pipeline(pipeline, image, fields)
+        packed = run_pipeline(pipeline, {**image.results(), **fields})
         with torch.no_grad():
             (sample,) = self.model.test_step(pseudo_collate([packed]))
         return sample

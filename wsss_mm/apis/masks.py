@@ -14,11 +14,12 @@ from wsss_mm.apis.dataset import (
     for_pseudo_labels,
     names_of,
 )
-from wsss_mm.apis.generate import WAIT_SECONDS
+from wsss_mm.apis.generate import WAIT_SECONDS, GeneratedCAMs
 from wsss_mm.apis.refine import (
     AffinityNetwork,
     chain_steps,
     needs_affinity,
+    raise_failures,
     save_all,
     save_refined,
     save_seed_scores,
@@ -30,9 +31,11 @@ from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.refinement import build_chain, refine_all, run_pool
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.utils.parallel import Failure
 from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder, score_folder
-from wsss_mm.workflow.kept_files import claim, settings_of
+from wsss_mm.workflow.kept_files import note_settings, settings_of
 from wsss_mm.workflow.launch import load_config, prepare_launcher, register_components
+from wsss_mm.workflow.nested_datasets import rows_in_list
 from wsss_mm.workflow.processes import share_of_remaining, workers_here
 from wsss_mm.workflow.weights import fingerprint
 
@@ -44,12 +47,13 @@ class WrittenFiles:
     Attributes:
         folder: Folder of the files, one for each image.
         images: How many images there are, those of an earlier run included.
-        failures: For each image that failed, what is wrong with its files.
+        failures: For each image that failed, what is wrong with its files, or the
+            traceback of a fault of the program.
     """
 
     folder: Path
     images: int
-    failures: Mapping[str, str]
+    failures: Mapping[str, Failure]
 
 
 def refine_masks(
@@ -104,7 +108,7 @@ def refine_masks(
         affinity=fingerprint(affinity[1]) if walks and affinity else None,
         margin=ignore_margin,
     )
-    claim(folder, settings, overwrite=overwrite)
+    note_settings(folder, settings, overwrite=overwrite)
     wanted = [(folder, '.png')]
     if keep_scores:
         wanted.append((out / score_folder(chain), '.npz'))
@@ -112,7 +116,9 @@ def refine_masks(
     jobs: Any = seed_jobs(dataset, todo, out)
     if walks and affinity:
         network = AffinityNetwork(load_config(str(affinity[0])), str(affinity[1]))
-        jobs = with_affinity(jobs, network.predict(cfg.test_dataloader.dataset, todo))
+        data = cfg.test_dataloader.dataset
+        affinities = network.predict(data, rows_in_list(data, todo))
+        jobs = with_affinity(jobs, affinities)
     refiners = build_chain({chain: chain_steps(cfg, chain)}, chain)
     save = partial(
         save_refined,
@@ -165,7 +171,7 @@ def write_seed_scores(
     settings = dict(
         cams=settings_of(out / CAM_FOLDER), training_scores=cfg.training_scores
     )
-    claim(folder, settings, overwrite=overwrite)
+    note_settings(folder, settings, overwrite=overwrite)
     todo = share_of_remaining(names_of(dataset), (folder, '.npz'), overwrite=overwrite)
     jobs = seed_jobs(dataset, todo, out)
     results = run_pool(jobs, make, workers=workers_here(workers, launcher))
@@ -234,16 +240,16 @@ def check_refinement(
     return Path(out or cfg.work_dir)
 
 
-def report_failures(written: Sequence[WrittenFiles]) -> None:
-    """Raise an error that lists the images which failed, if any did.
+def report_failures(written: Sequence[WrittenFiles | GeneratedCAMs]) -> None:
+    """End a command some of whose images failed; return if all succeeded.
 
     Raises:
-        InputError: With one line for each image.
+        InputError: If files of some images cannot be used.
+        RuntimeError: If images failed by a fault of the program.
     """
     barrier()  # launchers end all processes when one ends with an error
-    failures = {name: one for part in written for name, one in part.failures.items()}
-    if failures:
-        shown = '\n  '.join(f'{name}: {one}' for name, one in sorted(failures.items()))
-        raise InputError(
-            f'{len(failures)} of {written[0].images} images failed:\n  {shown}'
-        )
+    # What comes after a failure fails as well: the first is said.
+    failures: dict[str, Failure] = {}
+    for part in written:
+        failures = {**part.failures, **failures}
+    raise_failures(failures, total=written[0].images if written else 0)

@@ -2,22 +2,25 @@
 
 import json
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from wsss_mm.apis.generate import needs_training
-from wsss_mm.apis.refine import needs_affinity
+from wsss_mm.apis.generate import check_cam_network, needs_training
+from wsss_mm.apis.refine import leaves_pixels_out, needs_affinity
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
-from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.atomic import atomic_write, naming
+from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.folders import SEED_FOLDER, chain_name, mask_folder
 from wsss_mm.workflow.launch import has_masks, load_config, register_components
 from wsss_mm.workflow.lock import locked
+from wsss_mm.workflow.logged import logged_figure
 from wsss_mm.workflow.method import (
     affinity_config,
     cams_stage,
@@ -29,9 +32,14 @@ from wsss_mm.workflow.method import (
     segmenter_test_stage,
     train_stage,
 )
+from wsss_mm.workflow.nested_datasets import only_dataset, plain_datasets
+from wsss_mm.workflow.resume import check_start_weights
+from wsss_mm.workflow.run_facts import facts_of_run
+from wsss_mm.workflow.run_report import write_run_report
 from wsss_mm.workflow.stage import Stage, run_stages
 
 SEED_SCORES_KEY = 'train_dataloader.dataset.data_prefix.seed_scores_path'
+NO_SEGMENTER = 'none'
 MASKS_KEY = 'train_dataloader.dataset.data_prefix.seg_map_path'
 
 
@@ -43,7 +51,7 @@ class Plan:
         config: Config of the CAM network.
         cfg: The same, read, with its options.
         folder: Work folder, which receives everything.
-        chain: Name of the chain that makes the segmenter's masks.
+        chains: Names of the chains of refiners; the first makes the segmenter's masks.
         threshold: Background threshold of the CAMs' masks, or ``'auto'``.
         options: Config values of the CAM network to override.
         workers: Processes that refine and read.
@@ -52,10 +60,20 @@ class Plan:
     config: str
     cfg: Config
     folder: Path
-    chain: str
+    chains: tuple[str, ...]
     threshold: float | str
     options: Mapping[str, Any]
     workers: int
+
+    @property
+    def chain(self) -> str:
+        """Name of the chain that makes the segmenter's masks."""
+        return self.chains[0]
+
+    @property
+    def class_file(self) -> Path:
+        """File of the class names, background first."""
+        return self.folder / 'classes.txt'
 
     @property
     def network(self) -> Path | None:
@@ -67,7 +85,11 @@ class Plan:
         """True masks of the evaluation split and its list, if there are any."""
         if not has_masks(self.cfg, 'val'):
             return None
-        data = self.cfg.val_dataloader.dataset
+        data = only_dataset(
+            self.cfg.val_dataloader.dataset,
+            where='val_dataloader.dataset',
+            remedy='masks are scored on one',
+        )
         folder = (data.get('data_prefix') or {}).get('seg_map_path')
         if folder is None:
             return None
@@ -80,7 +102,7 @@ def run_method(
     *,
     work_dir: str | Path | None = None,
     segmenter: str | None = None,
-    chain: str | None = None,
+    chain: str | Sequence[str] | None = None,
     threshold: float | str | None = None,
     options: Mapping[str, Any] | None = None,
     affinity_options: Mapping[str, Any] | None = None,
@@ -96,9 +118,12 @@ def run_method(
     Args:
         config: Config of the method's CAM network: a path, or a name of those we ship.
         work_dir: Folder of everything; ``work_dirs/<config>`` if None.
-        segmenter: The NAME of ``<config>_NAME.py``; the first DeepLab if None.
-        chain: Chain of the config that makes the segmenter's masks; ``rw_crf`` where
-            ``<config>_affinity.py`` exists, else ``none``, if None.
+        segmenter: The NAME of ``<config>_NAME.py``; the first DeepLab if None;
+            ``'none'`` ends with the pseudo masks.
+        chain: Chain of the config that makes the segmenter's masks, or several, to be
+            compared: the segmenter learns from the first. If None the config's
+            ``default_refine``, or else ``rw_crf`` where ``<config>_affinity.py``
+            exists and ``none`` where not.
         threshold: Background threshold of the pseudo masks, in [0, 1), or ``'auto'``;
             the config's if None.
         options: Config values to override for the CAM network, by dotted key.
@@ -109,7 +134,8 @@ def run_method(
 
     Returns:
         ``seconds`` of each stage and ``stages``: the figures of ``cam``,
-        ``pseudo_mask``, the chain and ``segmentation``, in percent.
+        ``pseudo_mask``, each chain and ``segmentation``, in percent; ``tag_mAP`` of the
+        CAM network and what the run ``used``.
 
     Raises:
         InputError: If a stage fails, or the folder holds results of other settings.
@@ -121,38 +147,77 @@ def run_method(
         raise InputError(f'gpus must be at least 1, not {gpus}')
     cfg = load_config(str(config), options, work_dir=work_dir)
     register_components(cfg)
+    check_cam_network(cfg, config)
+    if not needs_training(cfg):
+        check_start_weights(cfg, what='network')
     fixed = cfg.model.test_cfg.background_threshold
     plan = Plan(
         config=str(config),
         cfg=cfg,
         folder=Path(cfg.work_dir),
-        chain=chain_name(chain or default_chain(config)),
+        chains=chains_of(chain or default_chain(config, cfg)),
         threshold=fixed if threshold is None else threshold,
         options=options or {},
         workers=(os.cpu_count() or 1) if workers is None else workers,
     )
     stages = cam_stages(plan)
-    if plan.chain != 'none':
-        stages += refinement_stages(plan, affinity_options or {})
-    stages += segmenter_stages(plan, segmenter, segmenter_options or {})
-    with locked(plan.folder):
+    stages += refinement_stages(plan, plan.chain, affinity_options or {})
+    if segmenter != NO_SEGMENTER:
+        stages += segmenter_stages(plan, segmenter, segmenter_options or {})
+    for other in plan.chains[1:]:
+        # Behind the segmenter, which does not wait for a chain that comes later.
+        more = refinement_stages(plan, other, affinity_options or {})
+        known = {stage.name for stage in stages}
+        stages += [stage for stage in more if stage.name not in known]
+    with naming(plan.folder), locked(plan.folder):
+        write_class_names(plan)
         seconds = run_stages(stages, plan.folder, gpus=gpus)
-        return write_results(plan, seconds)
+        results = write_results(plan, seconds, gpus=gpus)
+    if segmenter != NO_SEGMENTER:
+        config = str(segmenter_config(plan.config, segmenter))
+        command = ['wsss', 'predict', config, str(plan.folder / 'segmenter')]
+        LOGGER.info('masks of new images: %s IMAGES', shlex.join(command))
+    return results
 
 
-def write_results(plan: Plan, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """Gather the figures of all stages into ``results.json``."""
-    names = dict.fromkeys(('cam', 'pseudo_mask', plan.chain, 'segmentation'))
+def chains_of(chain: str | Sequence[str]) -> tuple[str, ...]:
+    """Write the names of one chain or several as folders do, each once."""
+    given = [chain] if isinstance(chain, str) else chain
+    return tuple(dict.fromkeys(chain_name(one) for one in given))
+
+
+def write_class_names(plan: Plan) -> None:
+    """Write the class names that evaluations use, one a line."""
+    data = plain_datasets(plan.cfg.test_dataloader.dataset)[0]
+    options = dict(data, pipeline=[], lazy_init=True)
+    names = DATASETS.build(options).metainfo['classes']
+    with atomic_write(plan.class_file) as part:
+        part.write_text(''.join(f'{name}\n' for name in names), encoding='utf-8')
+
+
+def write_results(
+    plan: Plan, seconds: Mapping[str, float], *, gpus: int = 1
+) -> dict[str, Any]:
+    """Gather the figures of all stages into ``results.json`` and ``report.html``."""
+    names = dict.fromkeys(('cam', 'pseudo_mask', *plan.chains, 'segmentation'))
     figures = {
         name: json.loads((plan.folder / f'{name}.json').read_text())
         for name in names
         if (plan.folder / f'{name}.json').is_file()
     }
-    results = dict(seconds=dict(seconds), stages=figures)
-    path = plan.folder / 'results.json'
+    results: dict[str, Any] = dict(seconds=dict(seconds), stages=figures)
+    if plan.network is not None:
+        results['tag_mAP'] = logged_figure(plan.network, 'tag_mAP')
+    path, report = plan.folder / 'results.json', plan.folder / 'report.html'
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    if report.is_file() and all(before.get(key) == results[key] for key in results):
+        # Nothing has run: what was used is what was used then.
+        return dict(before)
+    results['used'] = facts_of_run(plan.cfg, gpus=gpus)
     with atomic_write(path) as part:
         part.write_text(json.dumps(results, indent=1))
     LOGGER.info('wrote %s', path)
+    LOGGER.info('wrote %s', write_run_report(plan.folder, workers=plan.workers))
     return results
 
 
@@ -201,6 +266,7 @@ def evaluation(
         truth,
         names=names,
         num_classes=plan.cfg.num_classes,
+        class_file=plan.class_file,
         figures=plan.folder / f'{name}.json',
         threshold=threshold,
         plot=plot,
@@ -208,10 +274,14 @@ def evaluation(
     )
 
 
-def refinement_stages(plan: Plan, affinity_options: Mapping[str, Any]) -> list[Stage]:
-    """List the stages from CAMs to refined and evaluated masks."""
+def refinement_stages(
+    plan: Plan, chain: str, affinity_options: Mapping[str, Any]
+) -> list[Stage]:
+    """List the stages from CAMs to masks that a chain has refined, and their score."""
+    if chain == 'none':
+        return []
     stages, affinity = [], None
-    if needs_affinity(plan.cfg, plan.chain):
+    if needs_affinity(plan.cfg, chain):
         affinity = (affinity_config(plan.config), plan.folder / 'affinity')
         scores = plan.folder / SEED_FOLDER
         learns_from = {SEED_SCORES_KEY: str(scores.resolve())}
@@ -232,18 +302,25 @@ def refinement_stages(plan: Plan, affinity_options: Mapping[str, Any]) -> list[S
             ),
         ]
     refined = refine_stage(
-        f'refine_{plan.chain}',
+        f'refine_{chain}',
         plan.config,
         plan.network,
         plan.folder,
-        chain=plan.chain,
+        chain=chain,
         affinity=affinity,
         options=plan.options,
         workers=plan.workers,
     )
     if plan.truth is None:
         return [*stages, refined]
-    return [*stages, refined, evaluation(plan, plan.chain, mask_folder(plan.chain))]
+    if leaves_pixels_out(plan.cfg, chain):
+        LOGGER.info(
+            'the masks of %s leave pixels out and are not scored; refine by a chain '
+            'that does not, such as crf, and score those',
+            chain,
+        )
+        return [*stages, refined]
+    return [*stages, refined, evaluation(plan, chain, mask_folder(chain))]
 
 
 def segmenter_stages(

@@ -1,11 +1,7 @@
 """Stages 3 and 4 around the refiners: which images, from which files, into which."""
 
-import itertools
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,45 +12,68 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
-from mmengine.utils import ProgressBar, import_modules_from_strings
+from mmengine.utils import import_modules_from_strings
 
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.output_folder import OutputFolder
 from wsss_mm.io.score_file import save_scores
-from wsss_mm.refinement import AffinityMap, Seed, SeedFiles, seed_mask
+from wsss_mm.refinement import (
+    Affinity,
+    EdgeAffinity,
+    LocalAffinity,
+    Seed,
+    SeedFiles,
+    resolve_steps,
+    seed_mask,
+)
 from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.utils.parallel import Failure, attempt, prefetch
+from wsss_mm.utils.progress import progress
 from wsss_mm.workflow.folders import chain_name, mask_folder, score_folder
 from wsss_mm.workflow.weights import load_weights
 
 IGNORED = np.uint8(255)
-LINES_EVERY = 50
-Job = tuple[str, Callable[[], Seed]]
+# Images that a message lists.
+SHOWN = 10
+Job = tuple[str, Callable[[], Seed] | Failure]
 
 
 def chain_steps(cfg: Config, chain: str) -> list[dict[str, Any]]:
     """List the refiners of a config's chain, the background's score first.
 
+    Steps that the chain names are looked up now, so that what was changed in the
+    config since it was read counts.
+
     Raises:
-        ValueError: If the config has no chain of this name.
+        InputError: If the config has no chain of this name, or not a step it names.
     """
     chains = cfg.get('refine') or {}
     if chain_name(chain) not in chains or cfg.get('background') is None:
         raise InputError(
             f'no refinement {chain!r} in the config; it has {sorted(chains)}. A chain '
-            'is refine = dict(name=[dict(type=...), ...]) and needs a background, see '
-            'configs/_base_/refinement.py'
+            "is refine = dict(name=['step', ...]) with step = dict(type=...) in the "
+            'config, and needs a background; see configs/_base_/refinement.py'
         )
-    return [cfg.background, *chains[chain_name(chain)]]
+    steps = resolve_steps(chains[chain_name(chain)], cfg)
+    return [dict(step) for step in (*resolve_steps(['background'], cfg), *steps)]
 
 
 def needs_affinity(cfg: Config, chain: str) -> bool:
     """Tell whether a chain of a config walks along a network's affinities."""
     refiners = [TASK_UTILS.get(step['type']) for step in chain_steps(cfg, chain)]
     return any(getattr(refiner, 'needs_affinity', False) for refiner in refiners)
+
+
+def leaves_pixels_out(cfg: Config, chain: str) -> bool:
+    """Say whether masks of a chain are 255 where it is not sure."""
+    return any(
+        getattr(TASK_UTILS.get(step['type']), 'leaves_pixels_out', False)
+        for step in chain_steps(cfg, chain)
+    )
 
 
 class AffinityNetwork:
@@ -74,23 +93,37 @@ class AffinityNetwork:
         self.model.to(get_device()).eval()
         self.pipeline = cfg.test_dataloader.dataset.pipeline
 
-    def predict(self, dataset: ConfigDict, indices: list[int]) -> Iterator[AffinityMap]:
+    def predict(
+        self, dataset: ConfigDict, indices: list[int]
+    ) -> Iterator[Affinity | Failure]:
         """Predict the affinities of some images of a dataset, in order.
+
+        The next images are read in a thread while the network computes. That needs no
+        start, unlike a process, and the decoder and the network both let it run.
 
         Args:
             dataset: Config of the dataset.
             indices: Which of its images.
+
+        Yields:
+            The affinity of an image, or what ended this image.
         """
         # No sampler: that would share the images out between processes once more.
         images = DATASETS.build(dict(dataset, pipeline=self.pipeline, indices=indices))
-        with torch.no_grad():
-            for index in range(len(indices)):
-                batch = pseudo_collate([images[index]])
-                (sample,) = self.model.test_step(batch)
-                edge = sample.edge.data[0] if 'edge' in sample else None
-                yield AffinityMap(
-                    sample.affinity.data, self.model.offsets, self.model.stride, edge
-                )
+        jobs = [(images.get_data_info(i)['img_id'], i) for i in range(len(indices))]
+        for name, batch in prefetch(lambda i: pseudo_collate([images[i]]), jobs):
+            yield attempt(self.predict_batch, name, batch)
+
+    @torch.no_grad()
+    def predict_batch(self, batch: Any) -> Affinity:
+        """Predict the affinity of a batch of one image."""
+        (sample,) = self.model.test_step(batch)
+        weights = sample.affinity.data
+        if 'edge' not in sample:
+            return LocalAffinity(weights, self.model.offsets, self.model.stride)
+        return EdgeAffinity(
+            weights, self.model.offsets, self.model.stride, edge=sample.edge.data[0]
+        )
 
 
 def seed_jobs(
@@ -111,15 +144,18 @@ def seed_jobs(
 
 
 def with_affinity(
-    jobs: Iterable[tuple[str, SeedFiles]], affinities: Iterable[AffinityMap]
+    jobs: Iterable[tuple[str, SeedFiles]], affinities: Iterable[Affinity | Failure]
 ) -> Iterator[Job]:
-    """Give each seed the affinity map of its image."""
+    """Give each seed the affinity of its image, or hand on what ended the image."""
 
-    def load(files: SeedFiles, affinity: AffinityMap) -> Seed:
+    def load(files: SeedFiles, affinity: Affinity) -> Seed:
         return replace(files(), affinity=affinity)
 
     for (name, files), affinity in zip(jobs, affinities):
-        yield name, partial(load, files, affinity)
+        if isinstance(affinity, Failure):
+            yield name, affinity
+        else:
+            yield name, partial(load, files, affinity)
 
 
 def confident_mask(seed: Seed, margin: float | None) -> np.ndarray:
@@ -142,47 +178,57 @@ def confident_mask(seed: Seed, margin: float | None) -> np.ndarray:
 
 def save_all(
     results: Iterable[tuple[str, Any]], save: Callable[[str, Any], None], *, total: int
-) -> dict[str, str]:
+) -> dict[str, Failure]:
     """Save the result of each image and collect what went wrong.
 
-    Returns:
-        The message for each image that failed.
+    Args:
+        results: Name and result of each image, or its failure.
+        save: Takes a name and a result.
+        total: How many images there are.
 
-    Raises:
-        ImportError: If a module is missing, which would fail them all.
+    Returns:
+        What ended each image that failed, in their order; see `raise_failures`.
     """
-    failures: dict[str, str] = {}
+    failures: dict[str, Failure] = {}
     done = progress(total)
     for name, result in results:
-        if isinstance(result, ImportError):
-            raise result
-        if isinstance(result, Exception):
-            failures[name] = str(result)
+        if isinstance(result, Failure):
+            if result.traceback and not any(f.traceback for f in failures.values()):
+                LOGGER.error('%s failed, the others go on: %s', name, result.traceback)
+            failures[name] = result
         else:
             save(name, result)
         done()
     return failures
 
 
-def progress(total: int) -> Callable[[], None]:
-    """Show how far a stage is: a bar on a terminal, else lines as a log has them.
+def raise_failures(failures: Mapping[str, Failure], *, total: int) -> None:
+    """End a command whose images did not all succeed; return if all did.
 
-    Returns:
-        What to call after each image.
+    Args:
+        failures: What ended each image that failed.
+        total: How many images there are.
+
+    Raises:
+        InputError: If files of some images cannot be used. It lists the first.
+        RuntimeError: If images failed by a fault of the program. It shows the first
+            traceback and how many failed that way, and lists the other kind too.
     """
-    if sys.stdout.isatty():
-        bar: Callable[[], None] = ProgressBar(total).update
-        return bar
-    start, count = time.monotonic(), itertools.count(1)
-
-    def line() -> None:
-        number = next(count)
-        if number % LINES_EVERY == 0 or number == total:
-            left = (time.monotonic() - start) / number * (total - number)
-            eta = timedelta(seconds=round(left))
-            LOGGER.info('Iter(test) [%d/%d]  eta: %s', number, total, eta)
-
-    return line
+    faults = {name: one for name, one in failures.items() if one.traceback is not None}
+    users = {name: one for name, one in failures.items() if one.traceback is None}
+    listed = [f'{name}: {users[name]}' for name in sorted(users)[:SHOWN]]
+    if len(users) > SHOWN:
+        listed.append(f'... and {len(users) - SHOWN} more')
+    message = '\n  '.join([f'{len(users)} of {total} images failed:', *listed])
+    if faults:
+        first = next(iter(faults))
+        fault = (
+            f'{len(faults)} of {total} images failed by a fault of the program. The '
+            f'first, {first}:\n{faults[first].traceback}'
+        )
+        raise RuntimeError(f'{fault}\n{message}' if users else fault)
+    if users:
+        raise InputError(message)
 
 
 def save_refined(

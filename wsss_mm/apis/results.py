@@ -28,6 +28,7 @@ class SegmentationResult:
         mask: Class indices, 0 for the background, uint8 (H, W).
         class_names: Names of the K classes, background first.
         palette: RGB colour of each class, values in 0..255.
+        path: Of the image's file; None for an array.
     """
 
     name: str
@@ -35,6 +36,7 @@ class SegmentationResult:
     mask: Picture
     class_names: tuple[str, ...]
     palette: Sequence[Sequence[int]]
+    path: Path | None = None
 
     def picture(self) -> Picture:
         """Draw image and mask side by side, RGB, uint8 (H, W', 3)."""
@@ -70,6 +72,7 @@ class CAMResult:
         tag_scores: Probability of each foreground class, in [0, 1].
         class_names: Names of the K classes, background first.
         palette: RGB colour of each class, values in 0..255.
+        path: Of the image's file; None for an array.
     """
 
     name: str
@@ -80,6 +83,7 @@ class CAMResult:
     tag_scores: Mapping[str, float]
     class_names: tuple[str, ...]
     palette: Sequence[Sequence[int]]
+    path: Path | None = None
 
     def picture(self) -> Picture:
         """Draw the tagged image, its CAMs and its mask side by side, (H, W', 3)."""

@@ -32,8 +32,8 @@ def write_saliency_masks(
     out: Path,
     metainfo: Mapping[str, Any],
     threshold: float = 0.3,
-    rival: float = 0.7,
-    floor: float = 32 / 255,
+    conflict: float = 0.7,
+    least_saliency: float = 32 / 255,
 ) -> None:
     """Turn CAM files and saliency maps into pseudo masks.
 
@@ -44,14 +44,16 @@ def write_saliency_masks(
         out: Folder that receives ``<name>.png``.
         metainfo: ``classes``, background first, and ``palette`` of the dataset.
         threshold: As of `wsss_mm.functional.saliency_mask`, like the next two.
-        rival: Attention of a second class from which a pixel is ignored.
-        floor: Saliency that an object needs, in [0, 1].
+        conflict: Attention of a second class from which a pixel is ignored.
+        least_saliency: Saliency that an object needs, in [0, 1].
 
     Raises:
         InputError: If a threshold is not in [0, 1], a file is missing or damaged, or
             a saliency map has another size than the CAMs.
     """
-    for option, value in dict(threshold=threshold, rival=rival, floor=floor).items():
+    for option, value in dict(
+        threshold=threshold, conflict=conflict, least_saliency=least_saliency
+    ).items():
         if not 0 <= value <= 1:
             raise InputError(f'{option} is {value}; give a number in [0, 1]')
     output = OutputFolder(out, inputs=[cams, saliency])
@@ -67,6 +69,11 @@ def write_saliency_masks(
                 f'{maps.shape[1:]}; resize it to the image'
             )
         mask = saliency_mask(
-            maps, classes, grey, threshold=threshold, rival=rival, floor=floor
+            maps,
+            classes,
+            grey,
+            threshold=threshold,
+            conflict=conflict,
+            least_saliency=least_saliency,
         )
         save_mask(output.path_of(name, '.png'), mask, metainfo['palette'])

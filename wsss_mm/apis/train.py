@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner import Runner
 
 from wsss_mm.engine.safe_loading import weights_only_loads
+from wsss_mm.io.atomic import naming
 from wsss_mm.utils.memory import keep_freed_memory
 from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
@@ -16,6 +16,7 @@ from wsss_mm.workflow.launch import (
     with_tta,
 )
 from wsss_mm.workflow.lock import locked
+from wsss_mm.workflow.quiet_runner import build_runner
 from wsss_mm.workflow.resume import start_from, start_from_nothing
 from wsss_mm.workflow.weights import load_weights
 
@@ -55,7 +56,7 @@ def train(
     cfg = load_config(str(config), options, work_dir=work_dir)
     prepare_launcher(cfg, launcher)
     drop_metrics_of_masks(cfg)
-    with locked(cfg.work_dir):
+    with naming(cfg.work_dir), locked(cfg.work_dir):
         start_from(cfg, resume=resume or resume_or_start, or_start=resume_or_start)
         if amp:
             cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -63,7 +64,7 @@ def train(
         if not torch.cuda.is_available():
             keep_freed_memory()
         with weights_only_loads():
-            Runner.from_cfg(cfg).train()
+            build_runner(cfg).train()
     return Path(cfg.work_dir)
 
 
@@ -111,6 +112,7 @@ def evaluate_checkpoint(
     if show_dir is not None:
         cfg.default_hooks.visualization.draw = True
         cfg.visualizer.save_dir = str(show_dir)
-    runner = Runner.from_cfg(cfg)
-    load_weights(runner.model, checkpoint)
-    return dict(runner.test() or {})
+    with naming(out or cfg.work_dir):
+        runner = build_runner(cfg)
+        load_weights(runner.model, checkpoint)
+        return dict(runner.test() or {})

@@ -7,11 +7,11 @@ again.
 
 import argparse
 import os
-from pathlib import Path
 
 from wsss_mm.apis.background_threshold import AUTO
-from wsss_mm.apis.generate import generate_cams
+from wsss_mm.apis.generate import GeneratedCAMs, generate_cams
 from wsss_mm.apis.masks import (
+    WrittenFiles,
     check_refinement,
     refine_masks,
     report_failures,
@@ -25,9 +25,10 @@ from wsss_mm.cli.command_line import (
     threshold_option,
 )
 from wsss_mm.cli.refine import add_chain_options
+from wsss_mm.engine.hooks.pseudo_label_hook import MASK_FOLDER
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.folders import SEED_FOLDER
-from wsss_mm.workflow.kept_files import settings_of
+from wsss_mm.workflow.kept_files import noted_threshold
 
 DESCRIPTION = 'write CAM files and pseudo masks of a dataset'
 
@@ -104,8 +105,8 @@ def run(args: argparse.Namespace) -> None:
     )
     threshold = args.threshold
     if threshold is None and (args.seed_scores or refines):
-        # The CAMs' masks are no aim then: those that are there stay.
-        threshold = noted_threshold(out)
+        # The CAMs' masks are not asked for then: those that are there stay.
+        threshold = noted_threshold(out / MASK_FOLDER)
     common = dict(
         split=args.split,
         overwrite=args.overwrite,
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
         launcher=args.launcher,
         workers=args.workers,
     )
-    generate_cams(
+    made = generate_cams(
         args.config,
         args.checkpoint,
         out=out,
@@ -123,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
         work_dir=args.work_dir,
         **common,
     )
-    written = []
+    written: list[GeneratedCAMs | WrittenFiles] = [made]
     if args.seed_scores:
         written.append(write_seed_scores(args.config, out, **common))
     if refines:
@@ -139,9 +140,3 @@ def run(args: argparse.Namespace) -> None:
             )
         )
     report_failures(written)
-
-
-def noted_threshold(out: Path) -> float | None:
-    """Give the threshold of the masks that are there; None where there are none."""
-    noted = (settings_of(out / 'masks') or {}).get('threshold')
-    return None if noted in (None, AUTO) else float(noted)

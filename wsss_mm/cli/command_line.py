@@ -1,7 +1,6 @@
 """The options that the commands share."""
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from mmengine.config import DictAction
 
 from wsss_mm.apis.background_threshold import AUTO
 from wsss_mm.cli.messages import readable_errors, show_messages
+from wsss_mm.io.json_text import read_object
 from wsss_mm.utils.errors import InputError
 
 __all__ = [
@@ -73,20 +73,16 @@ def config_options(args: argparse.Namespace) -> dict[str, Any]:
     """Give the config values that the options of `add_config_options` override.
 
     Raises:
-        InputError: If the file is no JSON object.
+        InputError: If the file is not a JSON object.
     """
     options: dict[str, Any] = {}
     if args.options_file is not None:
         try:
-            options = json.loads(args.options_file.read_text(encoding='utf-8'))
-        except (OSError, ValueError) as error:
+            options = read_object(args.options_file, kind='a file of options')
+        except FileNotFoundError as error:
             raise InputError(
-                f'{args.options_file}: not a JSON file that can be read ({error})'
+                f'{args.options_file}: no such file; it holds {{"a.b": value, ...}}'
             ) from error
-        if not isinstance(options, dict):
-            raise InputError(
-                f'{args.options_file}: must hold one object, {{"a.b": value, ...}}'
-            )
     return {**options, **(args.cfg_options or {})}
 
 

@@ -17,6 +17,7 @@ from wsss_mm.datasets import (
     VOCImageLabelDataset,
 )
 from wsss_mm.evaluation import format_figures, summary_table, write_json
+from wsss_mm.io.limits import MOST_NOTE_BYTES, lines_of, read_text
 from wsss_mm.utils.errors import InputError
 from wsss_mm.visualization import save_curve
 
@@ -70,10 +71,11 @@ def read_names(path: Path) -> list[str]:
         InputError: If the file cannot be read or a name occurs twice.
     """
     try:
-        text = path.read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'cannot read the class names {path}: {error}') from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+        text = read_text(path, most=MOST_NOTE_BYTES, kind='a list of class names')
+    except FileNotFoundError as error:
+        raise InputError(f'no class names {path}; write one a line') from error
+    lines = (line.strip(' \t\r\n') for line in lines_of(text))
+    names = [line for line in lines if line]
     if len(set(names)) < len(names):
         raise InputError(f'{path} names a class twice; every name must be unique')
     return names

@@ -15,9 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsss_mm import __version__
-from wsss_mm.cli.messages import DEBUG, readable_errors
-from wsss_mm.workflow.child import end_with_parent
+from wsss_mm.cli.messages import (
+    DEBUG,
+    hide_debug_prints,
+    readable_errors,
+    saying_how_to_go_on,
+)
+from wsss_mm.utils.memory import use_huge_pages
+from wsss_mm.workflow.child import end_with_parent, signals_as_exit
 
+# After SIGTERM: enough to remove what was being written.
+SECONDS_TO_END = 5.0
 # What the modules call themselves: to read it there would mean to import them all.
 DESCRIPTIONS = {
     'train': 'train a CAM network, an affinity network or a segmenter',
@@ -27,6 +35,7 @@ DESCRIPTIONS = {
     'eval': 'score a folder of masks or CAM files against true masks',
     'run': 'run all the stages of a method: from tags to a segmenter',
     'predict': 'CAMs and masks of single images',
+    'masks': 'masks from annotations that a person corrected',
     'new': 'start a project of your own',
     'demo': 'show methods from tags to a report on generated images',
     'doctor': 'check the installation and a dataset, and say how to put them right',
@@ -60,8 +69,10 @@ def run_command(
     Returns:
         The exit status.
     """
+    use_huge_pages()
     # Pure-Python mmcv warns at every start about an operator that nothing here uses.
     warnings.filterwarnings('ignore', 'Fail to import ``Multi', UserWarning)
+    hide_debug_prints()
     module = importlib.import_module(f'wsss_mm.cli.{name}')
     parser = argparse.ArgumentParser(prog=prog, description=module.__doc__)
     module.add_arguments(parser)
@@ -75,7 +86,8 @@ def run_command(
         os.environ[DEBUG] = '1'
     # A stage of a pipeline ends with it, however that ends.
     end_with_parent()
-    with readable_errors():
+    going_on = saying_how_to_go_on(name)
+    with readable_errors(), going_on, signals_as_exit(within=SECONDS_TO_END):
         return module.run(args) or 0
 
 

@@ -1,13 +1,17 @@
 """CAMs or masks of images, without a dataset.
 
-IMAGES are files, folders (with their sub-folders) or both. Masks go to OUT/masks,
-pictures to look at to OUT/pictures, and CAM files, of a CAM network, to OUT/cams.
+IMAGES are files, folders (with their sub-folders) or patterns such as '*.jpg'. Masks go
+to OUT/masks, pictures to look at to OUT/pictures, and CAM files, of a CAM network, to
+OUT/cams, each under the image's path below the folder that was named. With --formats
+masks are also written for other programs; `wsss masks` reads them back once corrected.
 """
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from wsss_mm.apis.export import PLACES, MaskExport
+from wsss_mm.apis.images import list_images
 from wsss_mm.apis.inferencer import CAMInferencer, SegmentationInferencer
 from wsss_mm.apis.results import CAMResult, SegmentationResult
 from wsss_mm.cli.command_line import add_config_options, config_options
@@ -21,8 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument('config', help='config of a CAM network or a segmenter')
     parser.add_argument('checkpoint', help='checkpoint, or work folder of a training')
-    parser.add_argument('images', nargs='+', type=Path, help='files and folders')
+    parser.add_argument(
+        'images', nargs='+', help='files, folders and patterns such as "*.jpg"'
+    )
     parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder')
+    parser.add_argument(
+        '--formats',
+        nargs='+',
+        default=[],
+        choices=list(PLACES),
+        metavar='FORMAT',
+        help=f'masks for other programs: {", ".join(PLACES)}',
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='write over annotations of --formats'
+    )
     parser.add_argument(
         '--tags', nargs='+', help='classes in all of these images, for a CAM network'
     )
@@ -35,12 +52,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Predict the images and write what was found."""
+    """Predict the images, write what was found, and say where."""
+    list_images(args.images)  # before a network is loaded
+    export = MaskExport(args.out, args.formats, overwrite=args.overwrite)
     count = 0
     for result in results_of(args):
         result.save(args.out)
+        export.add(result)
         count += 1
-    print(f'wrote {count} masks and pictures to {args.out}')
+    print(f'wrote {count} masks to {args.out / "masks"}')
+    print(f'  pictures to look at: {args.out / "pictures"}')
+    if (args.out / 'cams').is_dir():
+        print(f'  CAM files: {args.out / "cams"}')
+    for name, place in export.close().items():
+        print(f'  {name}: {place}')
 
 
 def results_of(

@@ -1,13 +1,15 @@
 """Write the HTML report of what `wsss run` made.
 
-It shows the figures of every stage, the threshold curve, and CAMs and masks of some
-images, in one file that needs no other.
+It shows the figures of every stage, the threshold curve, the classes, and the CAMs and
+masks of the images, those first that matter most. The pictures of many images lie in a
+folder beside the page.
 """
 
 import argparse
+import os
 from pathlib import Path
 
-from wsss_mm.workflow.run_report import write_run_report
+from wsss_mm.workflow.run_report import PICTURES, write_run_report
 
 DESCRIPTION = 'write the HTML report of what `wsss run` made'
 
@@ -19,11 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, help='the file (default: report.html in the work folder)'
     )
     parser.add_argument(
-        '--pictures', type=int, default=8, help='images to show (default: 8)'
+        '--pictures',
+        type=int,
+        default=PICTURES,
+        help=f'images to show; 0 for none (default: {PICTURES})',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes that draw'
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the report and print where it is."""
-    path = write_run_report(args.work_dir, out=args.out, pictures=args.pictures)
+    path = write_run_report(
+        args.work_dir, out=args.out, pictures=args.pictures, workers=args.workers
+    )
     print(f'wrote {path}')

@@ -18,13 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help="config of the method's CAM network")
     parser.add_argument(
         '--segmenter',
-        help='second stage: the NAME of <config>_NAME.py (default: the first DeepLab)',
+        help='second stage: the NAME of <config>_NAME.py (default: the first DeepLab), '
+        'or none, to end with the pseudo masks',
     )
     parser.add_argument('--work-dir', help='folder of everything (default: by config)')
     parser.add_argument(
         '--refine',
-        help="chain of the config that makes the segmenter's masks (default: rw_crf "
-        'where <config>_affinity.py exists, else none)',
+        nargs='+',
+        metavar='CHAIN',
+        help="chain of the config that makes the segmenter's masks, and more chains to "
+        'compare with it (default: `default_refine` of the config, or rw_crf where '
+        '<config>_affinity.py exists, else none)',
     )
     parser.add_argument(
         '--threshold',

@@ -64,7 +64,7 @@ def read_caffemodel(path: str | Path) -> Blobs:
         then its bias. Old files give every blob four dimensions.
 
     Raises:
-        ValueError: If the file is no such message or is damaged: the message names
+        ValueError: If the file is not such a message or is damaged: the message names
             the layer and the byte. All sizes are checked before anything is
             allocated.
     """
@@ -117,7 +117,7 @@ def _field(reader: ByteReader, what: str) -> Field:
     tag = _varint(reader, what)
     number, wire = tag >> 3, tag & 7
     if number == 0:
-        raise reader.error(f'{what}: 0 is no field number', at)
+        raise reader.error(f'{what}: 0 is not a field number', at)
     value = 0
     if wire == VARINT:
         value, size = _varint(reader, f'{what}, field {number}'), 0
@@ -181,7 +181,7 @@ def _text(reader: ByteReader, what: str) -> str:
     try:
         return raw.decode('utf-8')
     except UnicodeDecodeError as error:
-        raise reader.error(f'{what} is no UTF-8 text: {raw[:40]!r}') from error
+        raise reader.error(f'{what} is not UTF-8 text: {raw[:40]!r}') from error
 
 
 def _read_blob(blob: ByteReader, what: str) -> NDArray[Any]:

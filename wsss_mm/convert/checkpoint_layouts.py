@@ -18,6 +18,7 @@ from wsss_mm.convert.checkpoint_shapes import (
     norm_shapes,
     resnet_shapes,
 )
+from wsss_mm.convert.clip_names import CLIP_DROPPED, CLIP_VIT_B16
 
 
 def _norm_names(theirs: str, ours: str) -> Table:
@@ -139,6 +140,7 @@ TABLES: dict[str, Table] = {
     'irn_resnet50': backbone_table(_R50, 'resnet50.') | _POOLED,
     'seenet_vgg16': backbone_table(VGG16_CONVS) | _erasing_tables(),
     **BACKBONE_TABLES,
+    'clip_vit_b16': CLIP_VIT_B16,
 }
 LAYOUTS = tuple(TABLES)
 
@@ -175,4 +177,5 @@ DROPPED: dict[str, dict[str, str]] = {
         if key.startswith('puzzle_affnet')
     },
     **BACKBONE_DROPPED,
+    'clip_vit_b16': CLIP_DROPPED,
 }

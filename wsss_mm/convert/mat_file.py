@@ -44,7 +44,7 @@ def read_struct_mask(
         field: Name of its field.
 
     Raises:
-        ValueError: If this is no such file, it is damaged, or lacks the field. The
+        ValueError: If this is not such a file, it is damaged, or lacks the field. The
             message names the byte. All sizes are checked before anything is
             allocated.
     """
@@ -113,12 +113,12 @@ def _matrix(reader: ByteReader, order: str, what: str) -> _Matrix:
 def _field(struct: _Matrix, order: str, field: str) -> _Matrix:
     reader = struct.rest
     if struct.kind != STRUCT_CLASS or math.prod(struct.shape) != 1:
-        raise reader.error(f'{struct.name!r} is no struct of one element')
+        raise reader.error(f'{struct.name!r} is not a struct of one element')
     lengths = _of_type(reader, order, INT32, 'the length of field names')
     (length,) = lengths.unpack(f'{order}i', 'the length of field names')
     names = _of_type(reader, order, INT8, 'the field names')
     if length < 1:
-        raise reader.error(f'{length} is no length of field names')
+        raise reader.error(f'{length} is not a length of field names')
     while names.remaining:
         name = bytes(names.take(length, 'a field name')).split(b'\0')[0]
         content = _of_type(reader, order, MATRIX, f'the field {name!r}')
@@ -130,7 +130,9 @@ def _field(struct: _Matrix, order: str, field: str) -> _Matrix:
 def _uint8(matrix: _Matrix, order: str, what: str) -> NDArray[np.uint8]:
     reader, shape = matrix.rest, matrix.shape
     if matrix.kind != UINT8_CLASS or len(shape) != 2 or min(shape) < 1:
-        raise reader.error(f'{what} is no uint8 matrix: class {matrix.kind}, {shape}')
+        raise reader.error(
+            f'{what} is not a uint8 matrix: class {matrix.kind}, {shape}'
+        )
     values = _of_type(reader, order, UINT8, what)
     if values.remaining != math.prod(shape):
         raise reader.error(f'{what} has {values.remaining} values, not {shape}')

@@ -1,7 +1,7 @@
 """Read MXNet's ``.params`` files without MXNet.
 
 The format, little endian: the word 0x112, a reserved word, the number of arrays, the
-arrays, the number of names, the names. An array begins with a word that tells its
+arrays, the number of names, the names. An array begins with a word that gives its
 version: 0xF993FAC9 (V2), 0xF993FAC8 (V1), or its number of dimensions (before 0.12).
 Read from MXNet's ``ndarray.cc``.
 """
@@ -46,7 +46,7 @@ def read_mxnet_params(path: str | Path) -> Arrays:
         with ``arg:`` or ``aux:`` in front.
 
     Raises:
-        ValueError: If the file is no such list, is damaged, or holds arrays that
+        ValueError: If the file is not such a list, is damaged, or holds arrays that
             cannot be network weights (sparse, without values, of unknown type). The
             message names the array and the byte. All sizes are checked before
             anything is allocated.
@@ -124,7 +124,7 @@ def _read_shape(reader: ByteReader, what: str) -> tuple[int, ...]:
     if ndim > MOST_DIMENSIONS:
         raise reader.error(
             f'{what} has {ndim} dimensions, at most {MOST_DIMENSIONS} are read'
-            + ('' if wide else f'; or {word:#x} is no version of an array'),
+            + ('' if wide else f'; or {word:#x} is not a version of an array'),
             at,
         )
     if ndim == 0:
@@ -143,4 +143,4 @@ def _read_name(reader: ByteReader, what: str) -> str:
     try:
         return raw.decode('utf-8')
     except UnicodeDecodeError as error:
-        raise reader.error(f'{what} is no UTF-8 text: {raw[:40]!r}', at + 8) from error
+        raise reader.error(f'{what} is not UTF-8 text: {raw[:40]!r}', at + 8) from error

@@ -1,6 +1,6 @@
 """Turn released checkpoints of any format into weights of our models, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,10 @@ from wsss_mm.convert.checkpoint_keys import (
 )
 from wsss_mm.convert.checkpoint_layouts import DROPPED, DUPLICATES, LAYOUTS
 from wsss_mm.convert.checkpoint_shapes import COUNTER
+from wsss_mm.convert.clip_names import to_openai_names, to_our_axes
 from wsss_mm.convert.mxnet_file import LIST_MAGIC, read_mxnet_params
+from wsss_mm.convert.safetensors_file import is_safetensors, read_safetensors
+from wsss_mm.convert.torchscript import is_torchscript, read_torchscript
 from wsss_mm.utils.errors import InputError
 
 ZIP_MAGIC = b'PK\x03\x04'
@@ -39,8 +42,11 @@ _MXNET = ('mxnet_resnet38',)
 _LAYOUTS = {
     'torch': tuple(layout for layout in LAYOUTS if layout not in (*_CAFFE, *_MXNET)),
     'mxnet': _MXNET,
+    'safetensors': tuple(name for name in LAYOUTS if name not in (*_CAFFE, *_MXNET)),
     'caffe': _CAFFE,
 }
+# What is done to tensors that have our names already.
+FINISHES: dict[str, Callable[[State], State]] = {'clip_vit_b16': to_our_axes}
 _TORCHVISION_INPUT = (
     'trained on RGB images normalised as torchvision does: take {} out of the '
     "config's data_preprocessor"
@@ -48,6 +54,10 @@ _TORCHVISION_INPUT = (
 # Names alone do not tell the original VGG-16 from other ones cut short.
 DROPPED_SIZES = {'caffe_vgg16': {'fc6.weight': 4096 * 25088, 'fc7.weight': 4096**2}}
 NOTES = {
+    'clip_vit_b16': (
+        "for weights that OpenAI trained; LAION's of the same names (open_clip) want "
+        'GELU where these models have QuickGELU'
+    ),
     'caffe_vgg16': 'VGG16WSSS also has fc6 and fc7, which start from random weights',
     'torchvision_vgg16': _TORCHVISION_INPUT.format('rgb_to_bgr, mean and std'),
     'mmpretrain_vgg16': _TORCHVISION_INPUT.format('rgb_to_bgr, mean and std'),
@@ -77,7 +87,9 @@ class Conversion:
 
 
 def file_format(path: str | Path) -> str:
-    """Tell by content whether a file is of `torch`, `mxnet`, or else of `caffe`.
+    """Find by content whether a file is `torch`, `safetensors`, `mxnet` or `caffe`.
+
+    What is none of the others is taken for Caffe's.
 
     Raises:
         ValueError: If it cannot be read, or is text.
@@ -91,6 +103,8 @@ def file_format(path: str | Path) -> str:
         return 'torch'
     if head.startswith(LIST_MAGIC.to_bytes(8, 'little')):
         return 'mxnet'
+    if is_safetensors(head):
+        return 'safetensors'
     if head.lstrip().startswith(NO_WEIGHTS):
         raise InputError(
             f'{path}: this is text and no weights (it begins {head[:24]!r}); the '
@@ -100,11 +114,12 @@ def file_format(path: str | Path) -> str:
 
 
 def read_tensors(path: str | Path) -> State:
-    """Read the tensors of a PyTorch, MXNet or Caffe file, told apart by content.
+    """Read the tensors of a file of any format, told apart by content.
 
     Args:
         path: A file of ``torch.save`` with a state dict, by itself or under
-            ``state_dict``; an MXNet ``.params`` file; or a ``.caffemodel``.
+            ``state_dict``; one of ``torch.jit.save``; a ``.safetensors`` file; an MXNet
+            ``.params`` file; or a ``.caffemodel``.
 
     Returns:
         Tensors on the CPU by the file's names; Caffe's are ``<layer>.weight`` and
@@ -116,7 +131,9 @@ def read_tensors(path: str | Path) -> State:
     """
     found = file_format(path)
     if found == 'torch':
-        return _read_torch(path)
+        return read_torchscript(path) if is_torchscript(path) else _read_torch(path)
+    if found == 'safetensors':
+        return read_safetensors(path)
     if found == 'mxnet':
         arrays = read_mxnet_params(path)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -138,16 +155,17 @@ def convert_released(path: str | Path, layout: str | None = None) -> Conversion:
 
     Raises:
         ValueError: If the file cannot be read, no layout explains all its tensors,
-            one is missing, has another shape or values that are no finite floats,
+            one is missing, has another shape or values that are not finite floats,
             or two contradict each other.
     """
     state = without_module(read_tensors(path))
     try:
+        state = to_openai_names(state)
         if layout is None:
             shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
             layout = detect_layout(state, shapes, layouts=_LAYOUTS[file_format(path)])
         check_shapes(state, layout)
-        ours = to_ours(state, layout)
+        ours = FINISHES.get(layout, dict)(to_ours(state, layout))
         _check_values({k: v for k, v in state.items() if not is_spare(k, layout)})
         _check_dropped(state, layout)
     except ValueError as error:
@@ -248,7 +266,7 @@ def _read_caffe(path: str | Path) -> State:
 def _check_values(state: State) -> None:
     for key, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_meta:
-            raise InputError(f'{key} is no dense tensor; store it as one')
+            raise InputError(f'{key} is not a dense tensor; store it as one')
         if not tensor.is_floating_point() and not key.endswith(COUNTER):
             raise InputError(f'{key} holds {tensor.dtype} values, expected floats')
         # A sum in double precision is finite if, and only if, all numbers are.

@@ -4,7 +4,6 @@ Reference:
     Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +21,16 @@ from wsss_mm.datasets.image_label_dataset import (
 )
 from wsss_mm.functional.rasterize import decode_rle, fill_polygon
 from wsss_mm.io.image_id import normalise_id
+from wsss_mm.io.json_text import read_object
+from wsss_mm.io.limits import MOST_COCO_BYTES, MOST_PIXELS
 from wsss_mm.io.mask_file import IGNORE
+from wsss_mm.io.wording import brief, first_line
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 
-MOST_PIXELS = 2**27
+KIND = 'a file of annotations'
+# Outlines times pixels.
+MOST_WORK = 2**30
 # In the order of COCO's category numbers, which have gaps.
 CLASSES = (
     BACKGROUND,
@@ -91,34 +95,35 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
         The images with one annotation or more, sorted by name.
 
     Raises:
-        ValueError: If the file is missing or malformed, or a category is no class.
+        ValueError: If the file is missing or malformed, or a category is not a class.
     """
-    content = read_object(Path(path))
+    content = read_annotations(Path(path))
     try:
-        names = {entry['id']: entry['name'] for entry in content['categories']}
-        images = {entry['id']: entry for entry in content['images']}
+        names = by_id(content['categories'], 'name')
+        images = by_id(content['images'], 'file_name')
         objects: dict[int, list[Mapping[str, Any]]] = {}
         for entry in content['annotations']:
             objects.setdefault(entry['image_id'], []).append(entry)
-        unknown = sorted(set(names.values()) - set(classes))
+        unknown = sorted({entry['name'] for entry in names.values()} - set(classes))
         if unknown:
             raise InputError(
-                f'{path}: the category {unknown[0]!r} is none of the {len(classes)} '
-                'classes; give the annotations of this dataset'
+                f'{path}: the category {brief(unknown[0])} is none of the '
+                f'{len(classes)} classes; give the annotations of this dataset'
             )
         found = [
             AnnotatedImage(
-                name=normalise_id(str(images[key]['file_name']), where=path),
+                name=normalise_id(images[key]['file_name'], where=path),
                 size=read_size(path, images[key]),
                 objects=tuple(entries),
-                names=tuple(names[entry['category_id']] for entry in entries),
+                names=tuple(names[entry['category_id']]['name'] for entry in entries),
             )
             for key, entries in objects.items()
         ]
     except (KeyError, TypeError) as error:
         raise InputError(
-            f'{path} is no file of instance annotations (it fails at {error}); give '
-            'instances_*.json, not captions_*.json or person_keypoints_*.json'
+            f'{path} is not a file of instance annotations (it fails at '
+            f'{first_line(error)}); give instances_*.json, not captions_*.json or '
+            'person_keypoints_*.json'
         ) from error
     # Results of images are kept under their names.
     check_stems({image.name: image.name for image in found}, source=path)
@@ -132,35 +137,45 @@ def read_instances(path: str | Path, classes: Sequence[str]) -> list[AnnotatedIm
     return sorted(found, key=lambda image: image.name)
 
 
+def by_id(entries: Any, name: str) -> dict[int, Mapping[str, Any]]:
+    """Sort entries by their number; refuse one without a name, or a number twice."""
+    found: dict[int, Mapping[str, Any]] = {}
+    for entry in entries:
+        if not isinstance(entry[name], str):
+            raise TypeError(f'{name} {brief(entry[name])}')
+        if entry['id'] in found:
+            raise TypeError(f'id {brief(entry["id"])}, which occurs twice')
+        found[entry['id']] = entry
+    return found
+
+
 def read_size(path: str | Path, image: Mapping[str, Any]) -> tuple[int, int]:
     """Read an image's height and width, before anything of that size is made."""
     size = (image['height'], image['width'])
-    # JPEG has no longer sides, and Pillow refuses more pixels.
-    sane = all(isinstance(side, int) and 0 < side < 2**16 for side in size)
+    # JPEG has no longer sides.
+    sane = all(type(side) is int and 0 < side < 2**16 for side in size)
     if not sane or size[0] * size[1] > MOST_PIXELS:
         raise InputError(
-            f'{path}: the image {image["file_name"]!r} cannot have the size {size} '
-            '(height, width); get the annotations again'
+            f'{path}: the image {brief(image["file_name"])} cannot have the size '
+            f'{brief(size)} (height, width); get the annotations again'
         )
     return size
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object."""
+def read_annotations(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object; the text is not kept."""
     try:
-        content = json.loads(path.read_bytes())
+        return read_object(path, kind=KIND, most=MOST_COCO_BYTES, deepest=None)
     except FileNotFoundError as error:
         raise InputError(
             f'no annotations {path}; unpack annotations_trainval2014.zip of '
             'https://cocodataset.org/#download there'
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except InputError as error:
         raise InputError(
-            f'cannot read {path}: {error}; it is cut off or no JSON, get it again'
+            f'cannot read annotations: {error}; it is cut off or no JSON object, get '
+            'instances_*.json again'
         ) from error
-    if not isinstance(content, dict):
-        raise InputError(f'{path} holds no JSON object; give instances_*.json')
-    return content
 
 
 def draw_instances(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.uint8]:
@@ -183,22 +198,46 @@ def draw_instances(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.
         The field has no common rule for overlaps and crowds; others let the later
         annotation win, or count crowds as their class.
     """
-    layers = []
+    check_work(image)
+    mask = np.zeros(image.size, np.uint8)
+    # Of the object on top of each pixel: any crowd is below any object, and the one
+    # with more pixels below the other.
+    rank = np.full(image.size, np.iinfo(np.int32).min, np.int32)
     for entry, name in zip(image.objects, image.names):
         try:
             inside = draw_object(entry['segmentation'], image.size)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f'{image.name}: annotation {entry.get("id")} has no outline that can '
-                f'be drawn ({error}); get the annotations again'
-            ) from error
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise no_outline(image, entry, first_line(error)) from error
         crowd = bool(entry.get('iscrowd'))
         label = IGNORE if crowd else classes.index(name) + 1
-        layers.append((not crowd, -int(inside.sum()), label, inside))
-    mask = np.zeros(image.size, np.uint8)
-    for _, _, label, inside in sorted(layers, key=lambda layer: layer[:2]):
-        mask[inside] = label
+        own = (0 if crowd else MOST_PIXELS + 1) - int(inside.sum())
+        inside &= rank <= own
+        mask[inside], rank[inside] = label, own
     return mask
+
+
+def check_work(image: AnnotatedImage) -> None:
+    """Refuse outlines that would take minutes to draw; COCO's take a second."""
+    outlines = 0
+    for entry in image.objects:
+        outline = entry.get('segmentation')
+        outlines += len(outline) if isinstance(outline, list) else 1
+    if outlines * image.size[0] * image.size[1] > MOST_WORK:
+        height, width = image.size
+        raise InputError(
+            f'{image.name}: {outlines} outlines in {width}x{height} pixels are more '
+            'than are drawn; get the annotations again'
+        )
+
+
+def no_outline(
+    image: AnnotatedImage, entry: Mapping[str, Any], reason: str
+) -> InputError:
+    """Say which annotation cannot be drawn."""
+    return InputError(
+        f'{image.name}: annotation {brief(entry.get("id"))} has no outline that can '
+        f'be drawn ({reason}); get the annotations again'
+    )
 
 
 def draw_object(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -206,7 +245,7 @@ def draw_object(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
     if isinstance(segmentation, dict):
         if tuple(segmentation['size']) != size:
             raise InputError(
-                f'its run lengths are for {segmentation["size"]}, the image is '
+                f'its run lengths are for {brief(segmentation["size"])}, the image is '
                 f'{list(size)} (height, width)'
             )
         return decode_rle(segmentation['counts'], size)

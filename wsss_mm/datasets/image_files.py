@@ -3,10 +3,13 @@
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsss_mm.io.image_id import IMAGE_SUFFIXES, compose, normalise_id
+from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.image_id import IMAGE_SUFFIXES, check_normal, compose, normalise_id
+from wsss_mm.io.limits import MOST_IMAGES, MOST_TABLE_BYTES, lines_of, read_text
 from wsss_mm.utils.errors import InputError
 
 # The lists of PSA and SEAM: "/JPEGImages/<id>.jpg /SegmentationClassAug/<id>.png".
@@ -21,18 +24,12 @@ def read_id_list(path: str | Path) -> list[str]:
             `normalise_id` accepts, or one occurs twice.
     """
     try:
-        with Path(path).open(encoding='utf-8-sig', newline='') as file:
-            lines = file.read().split('\n')
+        content = read_text(path, most=MOST_TABLE_BYTES, kind='a list')
     except FileNotFoundError as error:
         raise InputError(f'no list file {path}; write one image id per line') from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f'cannot read the list {path}: {error}; give a UTF-8 text file'
-        ) from error
     first_line: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        # Other characters that end a line elsewhere belong to the id.
-        text = line.strip(' \t\r')
+    for number, line in enumerate(lines_of(content), start=1):
+        text = line.strip(' \t\r\n')
         if not text:
             continue
         pair = PAIR_LINE.match(text)
@@ -43,10 +40,25 @@ def read_id_list(path: str | Path) -> list[str]:
                 f'{where}: image {image_id!r} is already on line '
                 f'{first_line[image_id]}; keep one'
             )
+        if number > MOST_IMAGES:
+            raise InputError(f'{where}: more than {MOST_IMAGES:,} lines')
         first_line[image_id] = number
     if not first_line:
         raise InputError(f'{path} is empty; write one image id per line')
     return list(first_line)
+
+
+def write_id_list(path: str | Path, ids: Iterable[str]) -> None:
+    """Write a list that `read_id_list` reads: one image id a line.
+
+    Raises:
+        ValueError: If an id is not as `normalise_id` leaves it, or the file cannot be
+            written.
+    """
+    kept = list(ids)
+    check_normal(kept, where=path)
+    with atomic_write(path) as temporary:
+        temporary.write_text(''.join(f'{one}\n' for one in kept), encoding='utf-8')
 
 
 class ImageFolder:
@@ -145,11 +157,17 @@ def file_of_image(folder: str | Path, image_name: str, suffix: str) -> str:
     Args:
         folder: Of masks, annotations or the like.
         image_name: Path of the image below its folder.
-        suffix: What takes the place of the image's extension.
+        suffix: What takes the place of the image's extension; a file may have it in
+            capitals.
 
     Returns:
         The path; in the Unicode form of `result_name` unless a file has the image's.
+        There need not be such a file.
     """
-    stored = os.path.join(folder, os.path.splitext(image_name)[0] + suffix)
-    composed = os.path.join(folder, result_name(image_name) + suffix)
-    return stored if os.path.isfile(stored) else composed
+    stored, composed = os.path.splitext(image_name)[0], result_name(image_name)
+    for stem in (stored, composed):
+        for ending in (suffix, suffix.upper(), suffix.title()):
+            path = os.path.join(folder, stem + ending)
+            if os.path.isfile(path):
+                return path
+    return os.path.join(folder, composed + suffix)

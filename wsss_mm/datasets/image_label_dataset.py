@@ -1,7 +1,7 @@
 """Images with image-level tags, and masks only where they are asked for."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,14 +22,22 @@ from wsss_mm.datasets.tags import (
     tags_from_masks,
     tags_from_xml,
 )
-from wsss_mm.io.image_file import read_rgb
+from wsss_mm.datasets.transforms.loading import run_pipeline
+from wsss_mm.io.cam_file import MOST_CLASSES
 from wsss_mm.io.image_id import normalise_id
-from wsss_mm.io.mask_file import UNREADABLE
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 
 TAG_SOURCES = ('file', 'xml', 'masks')
 BACKGROUND = 'background'
+# Arguments of BaseSegDataset, the value that they have here, and why no other.
+WITHOUT_EFFECT = {
+    'reduce_zero_label': (False, 'class 0 is the background here, it counts'),
+    'ignore_index': (255, 'pixels to ignore are 255 in all masks'),
+    'img_suffix': ('.jpg', 'images are found with any extension'),
+    'seg_map_suffix': ('.png', 'masks are PNG files named as their images'),
+    'filter_cfg': (None, 'no image is filtered; choose by ann_file or indices'),
+}
 VOC_CLASSES = (
     BACKGROUND,
     *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car'),
@@ -63,8 +71,9 @@ class ImageLabelDataset(BaseSegDataset):
         **kwargs: Passed to `BaseSegDataset`.
 
     Raises:
-        ValueError: If a list, tag, image or mask is missing or malformed. The
-            message names the file and how to mend it.
+        ValueError: If a list, tag, image or mask is missing or malformed, or an
+            argument of `BaseSegDataset` is given that means nothing here. The message
+            names the file and what to do.
     """
 
     def __init__(
@@ -86,6 +95,7 @@ class ImageLabelDataset(BaseSegDataset):
                 'without ann_file the images come from a tag file: give ann_file, '
                 "or tags with tag_source='file'"
             )
+        refuse_without_effect(kwargs)
         self.tags = tags
         self.tag_source = tag_source
         prefix = data_prefix or dict(img_path='')
@@ -111,6 +121,7 @@ class ImageLabelDataset(BaseSegDataset):
         tags = self._read_tags() if self.tag_source == 'file' else None
         ids = read_id_list(self.ann_file) if self.ann_file else list(tags or {})
         source = self.ann_file or self._tag_path()
+        check_indices(self._indices, len(ids), source=source)
         folder = ImageFolder(self.data_prefix['img_path'])
         names = {image_id: folder.find(image_id, source=source) for image_id in ids}
         check_stems(names, source=source)
@@ -128,16 +139,10 @@ class ImageLabelDataset(BaseSegDataset):
         """Run the pipeline on one item.
 
         Raises:
-            ValueError: If the image file is missing, truncated or no image; the
-                message names it.
+            ValueError: If the image file is missing, truncated, no image or too large;
+                the message names it.
         """
-        try:
-            return super().prepare_data(idx)
-        except UNREADABLE:
-            # The stock loader does not name the file it cannot read; a file that is
-            # in order leaves the failure as it is.
-            read_rgb(self.get_data_info(idx)['img_path'])
-            raise
+        return run_pipeline(self.pipeline, self.get_data_info(idx))
 
     def _item(
         self, image_id: str, name: str, mask: str | None, tags: Tags | None
@@ -231,12 +236,47 @@ def check_stems(names: dict[str, str], *, source: str | Path) -> None:
         seen[stem] = image_id
 
 
+def refuse_without_effect(arguments: Mapping[str, Any]) -> None:
+    """Refuse what `BaseSegDataset` takes and nothing here would heed."""
+    for name, (kept, reason) in WITHOUT_EFFECT.items():
+        if arguments.get(name, kept) != kept:
+            raise InputError(f'{name}={arguments[name]!r}: {reason}; leave it out')
+
+
+def check_indices(indices: Any, count: int, *, source: str | Path) -> None:
+    """Refuse `indices` that choose no image of a list, or one twice.
+
+    Args:
+        indices: A number of images, from the end if it is negative; a list of numbers;
+            or None.
+        count: Images in the list.
+        source: The list.
+    """
+    if indices is None or isinstance(indices, int):
+        return
+    rows: set[int] = set()
+    for index in indices:
+        if type(index) is not int or not -count <= index < count:
+            raise InputError(
+                f'indices: {index!r} is none of the {count} images of {source}, which '
+                'count from 0'
+            )
+        if index % count in rows:
+            raise InputError(f'indices: {index} chooses an image of {source} twice')
+        rows.add(index % count)
+
+
 def check_classes(classes: Sequence[str] | None) -> None:
     """Refuse a class list without background first or with a name twice."""
     if not classes:
         raise InputError(
             "the dataset has no classes; give metainfo=dict(classes=('background', "
             "'first', ...))"
+        )
+    if len(classes) > MOST_CLASSES + 1:
+        raise InputError(
+            f'metainfo.classes has {len(classes)} names; a mask holds '
+            f'{MOST_CLASSES + 1} with the background, as 255 marks pixels to ignore'
         )
     if classes[0] != BACKGROUND or len(classes) < 2:
         raise InputError(

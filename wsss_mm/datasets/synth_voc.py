@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss_mm.datasets.synth_drawing import PARTS, Shape, draw_background, draw_object
+from wsss_mm.io.json_text import read_object
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.parallel import map_ordered
 
@@ -255,7 +256,7 @@ def is_finished(out: Path, wanted: dict[str, int]) -> bool:
         raise InputError(
             f'{out} is in the way and holds no {MANIFEST}; give a new or empty folder'
         )
-    found = json.loads(manifest.read_text())
+    found = read_object(manifest, kind='a manifest')
     if found != wanted:
         raise InputError(
             f'{out} was generated with {found}, not with {wanted}; '

@@ -2,23 +2,37 @@
 
 import csv
 import difflib
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_mm.datasets.detection_xml import read_object_names
 from wsss_mm.io.atomic import atomic_write
-from wsss_mm.io.image_id import normalise_id
+from wsss_mm.io.image_id import check_normal, normalise_id
+from wsss_mm.io.json_text import parse_json
+from wsss_mm.io.limits import (
+    MOST_IMAGES,
+    MOST_JSON_BYTES,
+    MOST_TABLE_BYTES,
+    lines_of,
+    read_text,
+)
 from wsss_mm.io.mask_file import load_mask
+from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 
 Tags = dict[str, tuple[str, ...]]
 HEADER = ('image_id', 'labels')
+# Keys of COCO's annotations, which are JSON too.
+COCO_KEYS = ('images', 'annotations', 'categories')
+# How many names a name that is not found is compared with.
+COMPARED = 10_000
+Row = tuple[str, list[str], str]
 
 
 def read_tag_file(
@@ -43,28 +57,39 @@ def read_tag_file(
         ValueError: If the file is missing or malformed, names an image twice
             or uses a tag that is not a class.
     """
-    path = Path(path)
-    readers = {'.csv': read_csv, '.json': read_json}
-    if path.suffix.lower() not in readers:
-        raise InputError(f'{path}: a tag file must end in .csv or .json')
-    try:
-        with path.open(encoding='utf-8-sig', newline='') as file:
-            text = file.read()
-    except FileNotFoundError as error:
-        raise InputError(
-            f'no tag file {path}; write one line `image_id,labels` per image'
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'cannot read {path}: {error}; save it as UTF-8') from error
     tags: Tags = {}
-    for text_id, names, where in readers[path.suffix.lower()](path, text):
+    for text_id, names, where in read_rows(path):
         image_id = normalise_id(text_id, where=where)
         if image_id in tags:
             raise InputError(f'{where}: image {image_id!r} occurs twice; keep one')
+        if len(tags) >= MOST_IMAGES:
+            raise InputError(f'{where}: more than {MOST_IMAGES:,} images')
         tags[image_id] = in_class_order(names, classes, where=where, ignored=ignored)
     if not tags:
         raise InputError(f'{path} names no image; add one entry per image')
     return tags
+
+
+def read_rows(path: str | Path) -> Iterator[Row]:
+    """Read the rows of a CSV or JSON tag file as they stand there.
+
+    Yields:
+        Image, names, and the file and line, or the file, that they stand in.
+
+    Raises:
+        ValueError: If the file is missing, too large or malformed.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in READERS:
+        raise InputError(f'{path}: a tag file must end in .csv or .json')
+    read, most = READERS[path.suffix.lower()]
+    try:
+        text = read_text(path, most=most, kind='a tag table')
+    except FileNotFoundError as error:
+        raise InputError(
+            f'no tag file {path}; write one line `image_id,labels` per image'
+        ) from error
+    yield from read(path, text)
 
 
 def write_tag_file(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
@@ -74,12 +99,7 @@ def write_tag_file(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
         ValueError: If an id is not as `normalise_id` leaves it, or the file cannot be
             written.
     """
-    for image_id in tags:
-        if normalise_id(image_id, where=path) != image_id:
-            raise InputError(
-                f'{path}: the image id {image_id!r} is written '
-                f'{normalise_id(image_id, where=path)!r}; rename it'
-            )
+    check_normal(tags, where=path)
     with (
         atomic_write(path) as temporary,
         temporary.open('w', encoding='utf-8', newline='') as file,
@@ -88,21 +108,22 @@ def write_tag_file(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
         writer.writerow(HEADER)
         for image_id, names in tags.items():
             plain = ' '.join(names)
-            plain_is_read = plain.split() == list(names) and not plain.startswith('[')
-            labels = plain if plain_is_read else json.dumps(list(names))
+            is_plain = plain.split() == list(names) and not plain.startswith('[')
+            # Characters that end a line, or that files cannot hold, are escaped.
+            as_it_is = is_plain and plain.isprintable()
+            labels = plain if as_it_is else json.dumps(list(names))
             writer.writerow((image_id, labels))
 
 
-def read_csv(path: Path, text: str) -> list[tuple[str, list[str], str]]:
+def read_csv(path: Path, text: str) -> Iterator[Row]:
     """Split a CSV file into image, names and where they stand."""
-    rows = []
     # Other characters that end a line elsewhere belong to the cell.
-    reader = csv.reader(io.StringIO(text, newline='\n'), strict=True)
+    reader = csv.reader(lines_of(text), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         if tuple(header) != HEADER:
             raise InputError(
-                f'{path}:1: the header is {",".join(header)!r}; '
+                f'{path}:1: the header is {brief(",".join(header))}; '
                 f'make the first line {",".join(HEADER)!r}'
             )
         for row in reader:
@@ -112,15 +133,14 @@ def read_csv(path: Path, text: str) -> list[tuple[str, list[str], str]]:
             image_id = row[0].strip(' \t')
             if len(row) != len(HEADER) or not image_id:
                 raise InputError(
-                    f'{where}: {",".join(row)!r} is not `image_id,labels`; '
+                    f'{where}: {brief(",".join(row))} is not `image_id,labels`; '
                     'quote ids that hold a comma and separate labels by spaces'
                 )
-            rows.append((image_id, split_labels(row[1], where), where))
+            yield image_id, split_labels(row[1], where), where
     except csv.Error as error:
         raise InputError(
             f'{path}:{reader.line_num}: {error}; close the quotes of this line'
         ) from error
-    return rows
 
 
 def split_labels(cell: str, where: str) -> list[str]:
@@ -128,26 +148,23 @@ def split_labels(cell: str, where: str) -> list[str]:
     if not cell.lstrip().startswith('['):
         return cell.split()
     try:
-        names = json.loads(cell)
-    except json.JSONDecodeError as error:
+        names = parse_json(cell, where=where, numbered=False)
+    except InputError as error:
         raise InputError(
-            f'{where}: {cell!r} is no JSON list ({error.msg}); '
-            'write it as ["first", "second"]'
+            f'{error}: {brief(cell)} is not a JSON list; write ["first", "second"]'
         ) from error
     return check_names(names, where)
 
 
-def read_json(path: Path, text: str) -> list[tuple[str, list[str], str]]:
+def read_json(path: Path, text: str) -> Iterator[Row]:
     """Split a JSON file into image, names and where they stand."""
-    try:
-        pairs = json.loads(text, object_pairs_hook=Pairs)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f'{path}:{error.lineno}: no valid JSON ({error.msg}); mend this line'
-        ) from error
-    except RecursionError as error:
-        raise InputError(f'{path}: lists in too many lists; flatten them') from error
+    pairs = parse_json(text, where=path, pairs=Pairs, deepest=None)
     if isinstance(pairs, Pairs):
+        if all(key in dict(pairs) for key in COCO_KEYS):
+            raise InputError(
+                f'{path} holds the annotations of COCO, not tags; '
+                'tools/dataset_converters/coco14.py makes image_labels.csv of them'
+            )
         entries = list(pairs)
     elif isinstance(pairs, list):
         entries = [read_entry(entry, f'{path}[{i}]') for i, entry in enumerate(pairs)]
@@ -155,14 +172,15 @@ def read_json(path: Path, text: str) -> list[tuple[str, list[str], str]]:
         raise InputError(
             f'{path} holds a {type(pairs).__name__}; write {{"id": ["name", ...]}}'
         )
-    return [
-        (image_id, check_names(names, f'{path}: image {image_id!r}'), str(path))
-        for image_id, names in entries
-    ]
+    for image_id, names in entries:
+        where = f'{path}: image {brief(image_id)}'
+        yield image_id, check_names(names, where), str(path)
 
 
 class Pairs(list[tuple[str, Any]]):
     """A JSON object that keeps keys that occur twice."""
+
+    __slots__ = ()
 
 
 def read_entry(entry: object, where: str) -> tuple[str, Any]:
@@ -173,18 +191,26 @@ def read_entry(entry: object, where: str) -> tuple[str, Any]:
         )
     values = dict(entry)
     if not isinstance(values['image_id'], str):
-        raise InputError(f'{where}: image_id {values["image_id"]!r} must be a string')
+        raise InputError(
+            f'{where}: image_id {brief(values["image_id"])} must be a string'
+        )
     return values['image_id'], values['labels']
 
 
 def check_names(names: object, where: str) -> list[str]:
     """Refuse labels that are not a list of strings."""
     if isinstance(names, Pairs) or not isinstance(names, list):
-        raise InputError(f'{where}: the labels {names!r} must be a list of names')
+        raise InputError(f'{where}: the labels {brief(names)} must be a list of names')
     for name in names:
         if not isinstance(name, str):
-            raise InputError(f'{where}: the label {name!r} must be a class name')
+            raise InputError(f'{where}: the label {brief(name)} must be a class name')
     return list(names)
+
+
+READERS = {
+    '.csv': (read_csv, MOST_TABLE_BYTES),
+    '.json': (read_json, MOST_JSON_BYTES),
+}
 
 
 def tags_from_xml(
@@ -211,17 +237,12 @@ def tags_from_xml(
     for image_id in ids:
         path = Path(folder) / f'{image_id}.xml'
         try:
-            root = ElementTree.parse(path).getroot()
+            names = read_object_names(path)
         except FileNotFoundError as error:
             raise InputError(
                 f'image {image_id!r} has no annotation {path}; add the file or '
                 'give the tags as a CSV or JSON file'
             ) from error
-        except ElementTree.ParseError as error:
-            raise InputError(
-                f'{path} is no valid XML: {error}; get the file again'
-            ) from error
-        names = [node.findtext('name', '').strip() for node in root.findall('object')]
         tags[image_id] = in_class_order(
             names, classes, where=str(path), ignored=ignored
         )
@@ -254,14 +275,14 @@ def in_class_order(
     where: str,
     ignored: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Sort names by class and drop repeats; refuse names that are no class."""
+    """Sort names by class and drop repeats; refuse names that are not classes."""
     found = set(names) - set(ignored)
     for name in sorted(found - set(classes)):
         close = difflib.get_close_matches(name, classes, n=1)
         hint = f'did you mean {close[0]!r}?' if close else 'correct the tag or'
         rest = '' if close else ' add it to the class list'
         raise InputError(
-            f'{where}: the tag {name!r} is not in the class list; {hint}{rest} '
+            f'{where}: the tag {brief(name)} is not in the class list; {hint}{rest} '
             f'(classes: {", ".join(classes)})'
         )
     return tuple(name for name in classes if name in found)
@@ -280,7 +301,8 @@ def select_tags(tags: Tags, ids: Sequence[str], *, source: str | Path) -> Tags:
     """
     missing = [image_id for image_id in ids if image_id not in tags]
     if missing:
-        close = difflib.get_close_matches(missing[0], tags, n=1)
+        near = islice(tags, COMPARED)
+        close = difflib.get_close_matches(missing[0], near, n=1)
         hint = f' (there is {close[0]!r})' if close else ''
         raise InputError(
             f'{source} has no tags for {len(missing)} image(s), the first is '

@@ -1,5 +1,6 @@
 """Checkpoint files: read without running code, written whole, found in a folder."""
 
+import errno
 import os
 import re
 import zipfile
@@ -17,11 +18,10 @@ from wsss_mm.utils.logging import LOGGER
 
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
 CHECKPOINT = re.compile(r'(?!best_)[^.-][^-]*_(\d+)\.pth')
-# What atomic_write calls a file until it is whole.
-UNFINISHED = re.compile(r'\..+\.[0-9a-f]{12}(\.pth)?')
 POINTER = 'last_checkpoint'
 # MMEngine puts `time` beside it, in local time and whole seconds.
 SAVED_AT = 'saved_at'
+TORCH_WRITER = 'inline_container'
 # Other code may replace torch.load, as weights_only_loads() does.
 LOAD = torch.load
 
@@ -140,6 +140,12 @@ def whole_checkpoint(path: str | Path) -> Iterator[Path]:
         sync(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
+    except RuntimeError as error:
+        if TORCH_WRITER not in str(error):
+            raise
+        # torch does not say why its own writer failed.
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise cannot_write(path, full) from error
 
 
 def sync(path: Path) -> None:
@@ -205,11 +211,3 @@ def age(path: Path) -> tuple[float, int]:
         float(saved) if isinstance(saved, (int, float)) else path.stat().st_mtime,
         number,
     )
-
-
-def remove_unfinished(folder: str | Path) -> None:
-    """Remove what a training that was cut off had not finished writing."""
-    for path in Path(folder).glob('.*'):
-        if path.is_file() and UNFINISHED.fullmatch(path.name):
-            LOGGER.info(f'{path}: removed, its writing was cut off')
-            path.unlink(missing_ok=True)

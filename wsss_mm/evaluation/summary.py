@@ -14,6 +14,8 @@ from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.errors import InputError
 
 # The background scores that the released evaluation of SEAM tries.
+# No ratio of counted pixels is that large.
+NO_RATIO = 1e7
 THRESHOLDS = tuple(index / 100 for index in range(60))
 
 
@@ -176,19 +178,33 @@ def format_figures(summary: dict[str, Any]) -> str:
     return '\n'.join(lines)
 
 
+def plain_figures(summary: dict[str, Any]) -> dict[str, Any]:
+    """Put None where a ratio has no meaning: a class is never found.
+
+    The reference adds 1e-10 to divisors, which makes such ratios huge.
+    """
+    plain = dict(summary)
+    for key in ('mFN', 'mFP'):
+        if plain.get(key) is not None and plain[key] >= NO_RATIO:
+            plain[key] = None
+    if 'curve' in plain:
+        plain['curve'] = [plain_figures(point) for point in plain['curve']]
+    return plain
+
+
 def _ratio(value: float, classes: dict[str, dict[str, float]]) -> str:
     """Show a mean ratio, or which classes leave it without a meaning.
 
     A class that is never hit adds its pixels over 1e-10, as in the reference.
     """
     lost = [name for name, scores in list(classes.items())[1:] if not scores['IoU']]
-    if value < 1e7 or not lost:
+    if value < NO_RATIO or not lost:
         return f'{value:.4g}'
     return f'no figure: not a pixel is right of {", ".join(lost)}'
 
 
 def write_json(path: str | Path, summary: dict[str, Any]) -> None:
-    """Write a summary as JSON, whole or not at all."""
-    text = json.dumps(summary, indent=2, allow_nan=False) + '\n'
+    """Write a summary as JSON, whole or not at all; ratios without meaning are null."""
+    text = json.dumps(plain_figures(summary), indent=2, allow_nan=False) + '\n'
     with atomic_write(path) as temporary:
         Path(temporary).write_text(text, encoding='utf-8')

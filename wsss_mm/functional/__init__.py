@@ -14,8 +14,20 @@ from .affinity_label import (
     confident_labels,
     confident_seed,
 )
+from .attention_affinity import (
+    attention_affinity,
+    attention_transition,
+    box_mask,
+    kept_layers,
+    patch_attention,
+    refine_cam,
+    select_attention,
+    sinkhorn,
+)
 from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
+from .balanced_loss import balanced_cross_entropy
+from .branch_losses import dice_loss, mutual_loss, trusted_label
 from .cam import (
     competing_cam,
     competing_foreground,
@@ -31,6 +43,11 @@ from .confusion import (
     iou_report,
     threshold_curve,
     threshold_histogram,
+)
+from .dense_affinity import (
+    dense_affinity_label,
+    dense_affinity_loss,
+    feature_affinity,
 )
 from .dense_crf import (
     CRFParameters,
@@ -58,6 +75,13 @@ from .erasing import (
     max_views,
     ternary_mask,
 )
+from .grad_cam import (
+    attention_weights_gradient,
+    channel_weights,
+    grad_cam,
+    stretch,
+    word_probabilities,
+)
 from .normalisation import (
     inference_max_norm,
     inference_min_max_norm,
@@ -68,7 +92,9 @@ from .normalisation import (
     training_max_norm,
     training_min_max_norm,
 )
+from .outline import encode_rle, keyholed_outlines, layered_regions, trace_outlines
 from .pamr import local_affinity, pamr
+from .par import par, par_weights
 from .pixel_correlation import pixel_correlation
 from .present_mask import present_masks
 from .pseudo_mask import cam_to_mask
@@ -90,11 +116,17 @@ __all__ = [
     'PairLabels',
     'affinity_label',
     'affinity_loss',
+    'attention_affinity',
     'attention_mask',
+    'attention_transition',
+    'attention_weights_gradient',
     'background_zone',
+    'balanced_cross_entropy',
+    'box_mask',
     'c_relu',
     'cam_to_mask',
     'cells_of_view',
+    'channel_weights',
     'choose_threshold',
     'competing_cam',
     'competing_foreground',
@@ -104,18 +136,27 @@ __all__ = [
     'confusion_counts',
     'crf_parameters',
     'decode_rle',
+    'dense_affinity_label',
+    'dense_affinity_loss',
     'dense_crf',
     'dense_crf_joint',
     'dense_crf_shared',
+    'dice_loss',
     'edge_affinity',
+    'encode_rle',
     'equivariance_loss',
     'equivariant_cross_loss',
+    'feature_affinity',
     'fill_polygon',
     'fuse_attention',
+    'grad_cam',
     'inference_max_norm',
     'inference_min_max_norm',
     'iou_report',
+    'kept_layers',
+    'keyholed_outlines',
     'label_unary',
+    'layered_regions',
     'local_affinity',
     'mask_absent',
     'max_norm',
@@ -123,11 +164,15 @@ __all__ = [
     'max_views',
     'merge_tiles',
     'min_pool_loss',
+    'mutual_loss',
     'normalize_max',
     'normalize_min_max',
     'pair_affinity',
     'pair_offsets',
     'pamr',
+    'par',
+    'par_weights',
+    'patch_attention',
     'path_groups',
     'path_pixels',
     'peak_norm',
@@ -138,10 +183,14 @@ __all__ = [
     'random_walk',
     'reconstruction_loss',
     'reconstruction_weight',
+    'refine_cam',
     'saliency_mask',
     'seam_pairs',
     'seed_scores',
+    'select_attention',
+    'sinkhorn',
     'soft_unary',
+    'stretch',
     'sum_views',
     'tag_entropy',
     'tag_loss',
@@ -151,9 +200,12 @@ __all__ = [
     'threshold_histogram',
     'threshold_separation',
     'tile_image',
+    'trace_outlines',
     'training_max_norm',
     'training_min_max_norm',
     'transition_matrix',
+    'trusted_label',
     'upsampled_mean',
     'with_background',
+    'word_probabilities',
 ]

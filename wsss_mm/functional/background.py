@@ -23,12 +23,18 @@ def power_background(cams: npt.NDArray[Any], alpha: float) -> npt.NDArray[np.flo
         alpha: The power, positive; more gives less background.
 
     Returns:
-        Scores, shape (H, W): one where no class is active, zero where a class
-        reaches one or more.
+        Scores, shape (H, W), in [0, 1]: one where no class is active, zero where a
+        class reaches one or more.
 
     Raises:
         ValueError: If the shape is wrong, a value is not finite or alpha is not
             positive.
+
+    Note:
+        The maximum goes over all classes of the dataset, of which the absent ones
+        score zero, as where PSA and SEAM prepare the random walk. Normalised CAMs of
+        SEAM may be far below zero. Before a dense CRF their codes look at the classes
+        present alone, which `soft_unary` clips to the same.
 
     Example:
         >>> power_background(np.array([[[0.0, 0.5, 1.0]]]), 2).tolist()
@@ -39,8 +45,8 @@ def power_background(cams: npt.NDArray[Any], alpha: float) -> npt.NDArray[np.flo
         raise ValueError(f'alpha must be a positive number, got {alpha}')
     if len(cams) == 0:
         return np.ones(cams.shape[1:], dtype=np.float32)
-    # SEAM's normalised CAMs go a little below zero, which counts.
-    rest = np.maximum(1 - cams.max(axis=0), 0)
+    # Absent classes score zero, so no pixel is less active than that.
+    rest = np.clip(1 - cams.max(axis=0), 0, 1)
     return np.asarray(rest**alpha, dtype=np.float32)
 
 

@@ -84,7 +84,7 @@ class CRFParameters:
 
 # soft: PSA and SEAM, training scores of the AffinityNet. soft1: SEAM, last step.
 # retrain: SEAM, tests of its DeepLabV1. label: IRN and Puzzle-CAM, confident regions.
-# label1: Puzzle-CAM, last step.
+# label1: Puzzle-CAM, last step. clip_es: CLIP-ES, pseudo masks.
 CRF_PARAMETERS: Mapping[str, CRFParameters] = MappingProxyType(
     {
         'soft': CRFParameters(iterations=10),
@@ -92,6 +92,13 @@ CRF_PARAMETERS: Mapping[str, CRFParameters] = MappingProxyType(
         'retrain': CRFParameters(iterations=1, bilateral_sxy=32.0),
         'label': CRFParameters(iterations=10, bilateral_sxy=50.0, bilateral_srgb=5.0),
         'label1': CRFParameters(iterations=1, bilateral_sxy=50.0, bilateral_srgb=5.0),
+        'clip_es': CRFParameters(
+            iterations=10,
+            gaussian_sxy=1.0,
+            bilateral_sxy=67.0,
+            bilateral_srgb=3.0,
+            bilateral_compat=4.0,
+        ),
     }
 )
 

@@ -53,11 +53,11 @@ def pamr(
         >>> pamr(image, scores, dilations=(1,), iterations=1).round(decimals=2)
         tensor([[[[0.6200, 0.6000, 0.0000]]]])
     """
-    _check(image, scores, dilations, iterations)
+    check_scores(image, scores, dilations, iterations)
     weights = local_affinity(image, dilations=dilations)
     for _ in range(iterations):
         total = torch.zeros_like(scores)
-        for index, view in enumerate(_neighbours(scores, dilations)):
+        for index, view in enumerate(neighbours(scores, dilations)):
             total = total + weights[:, index : index + 1] * view
         scores = total
     return scores
@@ -79,23 +79,32 @@ def local_affinity(image: Tensor, *, dilations: Sequence[int] = DILATIONS) -> Te
         one over the neighbours.
     """
     total = image * len(dilations)
-    for view in _neighbours(image, dilations):
+    for view in neighbours(image, dilations):
         total = total + view
     count = 9 * len(dilations)
     mean = total / count
     square = (image - mean).square() * len(dilations)
-    for view in _neighbours(image, dilations):
+    for view in neighbours(image, dilations):
         square = square + (view - mean).square()
     deviation = 1e-8 + 0.1 * (square / (count - 1)).sqrt()
     distances = [
         ((image - view).abs() / deviation).mean(dim=1)
-        for view in _neighbours(image, dilations)
+        for view in neighbours(image, dilations)
     ]
     return torch.softmax(-torch.stack(distances, dim=1), dim=1)
 
 
-def _neighbours(maps: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
-    """Give the map moved by every neighbour, its border repeated."""
+def neighbours(maps: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
+    """Give a map moved by every neighbour, its border repeated.
+
+    Args:
+        maps: Shape (B, *, H, W).
+        dilations: Distances of the eight neighbours of a pixel.
+
+    Yields:
+        Views of one padded copy, shape (B, *, H, W), dilation by dilation in the order
+        of `NEIGHBOURS`.
+    """
     height, width = maps.shape[-2:]
     reach = max(dilations)
     padded = F.pad(maps, (reach,) * 4, mode='replicate')
@@ -105,7 +114,7 @@ def _neighbours(maps: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
             yield padded[..., top : top + height, left : left + width]
 
 
-def _check(
+def check_scores(
     image: Tensor, scores: Tensor, dilations: Sequence[int], iterations: int
 ) -> None:
     """Refuse images and scores that do not belong together."""

@@ -179,7 +179,7 @@ def reconstruction_weight(
         ramp: Part of the training during which it grows, in [0, 1]; 0 for a constant.
 
     Raises:
-        ValueError: If the ramp is no such part, or there are no steps.
+        ValueError: If the ramp is not such a part, or there are no steps.
 
     Example:
         >>> reconstruction_weight(1, 8), reconstruction_weight(6, 8)

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 LARGEST_COUNT = 2**31
+# Of sides and rows of pixels; each takes about 100 bytes.
+MOST_CROSSINGS = 2**22
 
 
 def fill_polygon(
@@ -37,7 +39,8 @@ def fill_polygon(
         Whether each pixel is inside, shape (H, W).
 
     Raises:
-        ValueError: If there are too few corners or one is not finite.
+        ValueError: If there are too few corners, one is not finite, or the sides go
+            up and down too often for an outline.
 
     Note:
         COCO's own tool rounds outlines to a fifth of a pixel first, so that pixels
@@ -54,7 +57,7 @@ def fill_polygon(
             f'a polygon has three or more corners (x, y), not shape {start.shape}'
         )
     if not np.isfinite(start).all():
-        raise ValueError('a polygon has a corner that is no finite number')
+        raise ValueError('a polygon has a corner that is not a finite number')
     height, width = size
     # Beyond the border nothing changes; huge numbers would overflow.
     start = np.clip(start, -LARGEST_COUNT, LARGEST_COUNT)
@@ -62,6 +65,8 @@ def fill_polygon(
     rows = np.ceil(np.stack([start[:, 1], end[:, 1]]) - 0.5).clip(0, height)
     first, stop = rows.min(axis=0).astype(int), rows.max(axis=0).astype(int)
     count = stop - first
+    if count.sum() > MOST_CROSSINGS:
+        raise ValueError(f'its sides cross {count.sum()} rows of pixels, far too many')
     # One entry for every side and every row of centres that it crosses.
     side = np.repeat(np.arange(len(start)), count)
     row = np.arange(count.sum()) - (np.cumsum(count) - count)[side] + first[side]
@@ -106,7 +111,7 @@ def decode_rle(
     """
     runs = list(expand_counts(counts) if isinstance(counts, str) else counts)
     if not all(isinstance(run, int) and run >= 0 for run in runs):
-        raise ValueError('a run length is no whole number of pixels')
+        raise ValueError('a run length is not a whole number of pixels')
     height, width = size
     if sum(runs) != height * width:
         raise ValueError(

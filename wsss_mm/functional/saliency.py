@@ -21,16 +21,16 @@ def saliency_mask(
     saliency: npt.NDArray[Any],
     *,
     threshold: float = 0.3,
-    rival: float = 0.7,
-    floor: float = 32 / 255,
+    conflict: float = 0.7,
+    least_saliency: float = 32 / 255,
 ) -> npt.NDArray[np.uint8]:
     """Give a pixel the class that both attention and saliency speak for.
 
     The score of a class is the harmonic mean of its attention and the saliency.
     A pixel takes its best class if that scores at least `threshold`, the saliency
-    is at least `floor`, and not two classes attend to it with `rival` or more. It
-    is background if the saliency is below `floor` and no class attends to it with
-    `threshold` or more. Everything else is ignored.
+    is at least `least_saliency`, and not two classes attend to it with `conflict` or
+    more. It is background if the saliency is below `least_saliency` and no class
+    attends to it with `threshold` or more. Everything else is ignored.
 
     Source: SeeNet's proxy ground truth.
 
@@ -40,8 +40,8 @@ def saliency_mask(
         classes: Their foreground indices, shape (n,), ascending, in 0..253.
         saliency: Saliency of each pixel, shape (H, W), in [0, 1].
         threshold: Smallest score of an object.
-        rival: Attention that a second class must not reach.
-        floor: Saliency below which a pixel is no object.
+        conflict: Attention that a second class must not reach.
+        least_saliency: Saliency below which a pixel is not an object.
 
     Returns:
         Indices with 0 for background, i + 1 for foreground class i and 255 for
@@ -61,7 +61,11 @@ def saliency_mask(
         >>> saliency_mask(maps, [4], saliency)
         array([[  5, 255, 255,   0]], dtype=uint8)
     """
-    bounds = {'threshold': threshold, 'rival': rival, 'floor': floor}
+    bounds = {
+        'threshold': threshold,
+        'conflict': conflict,
+        'least_saliency': least_saliency,
+    }
     for name, value in bounds.items():
         if not 0 <= value <= 1:
             raise ValueError(f'{name} must be in [0, 1], got {value}')
@@ -78,9 +82,9 @@ def saliency_mask(
     score = 2 * attention * salient / np.where(total > 0, total, 1)
     # Scores of NaN maps are NaN and refused here, with the classes.
     winner, best = strongest_class(score, classes)
-    is_low = salient < np.float32(floor)
+    is_low = salient < np.float32(least_saliency)
     is_claimed = (attention >= np.float32(threshold)).any(axis=0)
-    is_ambiguous = (attention >= np.float32(rival)).sum(axis=0) > 1
+    is_ambiguous = (attention >= np.float32(conflict)).sum(axis=0) > 1
     is_object = ~is_low & ~is_ambiguous & (best >= np.float32(threshold))
     mask = np.where(is_object, winner, IGNORE)
     mask[is_low & ~is_claimed] = 0

@@ -71,7 +71,7 @@ def find_files(source: str | Path, pattern: str) -> Iterator[SourceFile]:
 
     Raises:
         ValueError: If there is no such source, it is damaged, or a path that
-            matches is no plain file or leads out of the archive.
+            matches is not a plain file or leads out of the archive.
     """
     source = Path(source)
     wanted = re.compile(f'(?:^|/){pattern}$')
@@ -119,7 +119,7 @@ class Reader:
     member: tarfile.TarInfo
 
     def read(self) -> bytes:
-        """Read the file; what is no plain file has been refused before."""
+        """Read the file; what is not a plain file has been refused before."""
         file = self.archive.extractfile(self.member)
         return b'' if file is None else file.read()
 

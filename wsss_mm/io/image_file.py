@@ -4,10 +4,24 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
-from wsss_mm.io.mask_file import UNREADABLE, save_png
+from wsss_mm.io.mask_file import save_png
+from wsss_mm.io.open_image import open_image
 from wsss_mm.utils.errors import InputError
+
+MISSING = 'add it or remove it from the list'
+REMEDY = 'it is truncated or no image, get it again or remove it from the list'
+# What the EXIF orientation asks for, as `PIL.ImageOps.exif_transpose` has it.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_rgb(path: str | Path) -> NDArray[np.uint8]:
@@ -19,34 +33,56 @@ def read_rgb(path: str | Path) -> NDArray[np.uint8]:
         The image, uint8, shape (H, W, 3).
 
     Raises:
-        ValueError: If the file is missing, truncated, no image, or has more
+        ValueError: If the file is missing, truncated, no image, too large, or has more
             than 8 bits a channel.
     """
-    try:
-        with Image.open(path) as image:
-            depth = bits_per_channel(Path(path), image)
-            array = np.array(upright_rgb(image) if depth == 8 else (), np.uint8)
-    except FileNotFoundError as error:
-        raise InputError(
-            f'no image {path}; add it or remove it from the list'
-        ) from error
-    except UNREADABLE as error:
-        raise InputError(
-            f'cannot read {path}: {error}; it is truncated or no image, get it '
-            'again or remove it from the list'
-        ) from error
-    if depth != 8:
-        raise InputError(f'{path} has {depth} bits a channel; convert it to 8 bits')
+    with open_image(path, kind='image', missing=MISSING, remedy=REMEDY) as image:
+        refuse_deep(path, image)
+        array = np.array(upright_rgb(path, image), np.uint8)
+        if array.ndim != 3 or 0 in array.shape:
+            raise InputError(f'cannot read image {path}: no pixels; {REMEDY}')
     return array
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def check_image(path: str | Path) -> None:
+    """Refuse an image by its header, before a loader decodes it.
+
+    Raises:
+        ValueError: If the file is missing, no image, too large, or has more than 8
+            bits a channel.
+    """
+    with open_image(path, kind='image', missing=MISSING, remedy=REMEDY) as image:
+        refuse_deep(path, image)
+
+
+def upright_rgb(path: str | Path, image: Image.Image) -> Image.Image:
     """Convert an image to RGB, turned the way its EXIF orientation says."""
-    upright = ImageOps.exif_transpose(image)
+    turn = read_turn(path, image)
+    upright = image if turn is None else image.transpose(turn)
     if upright.mode == 'P':
         # A palette may carry transparency, which RGB alone cannot take.
         upright = upright.convert('RGBA')
     return upright.convert('RGB')
+
+
+def read_turn(path: str | Path, image: Image.Image) -> Image.Transpose | None:
+    """Read how the EXIF orientation turns an image; None where it does not.
+
+    Pillow reads all the entries for it, and writes them when it turns an image; cameras
+    leave many that it cannot read or write.
+    """
+    image.load()  # some formats have their EXIF data behind the pixels
+    try:
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # of nearly every type; the pixels are as they are
+        return None
+
+
+def refuse_deep(path: str | Path, image: Image.Image) -> None:
+    """Refuse an image with more than 8 bits a channel."""
+    depth = bits_per_channel(Path(path), image)
+    if depth != 8:
+        raise InputError(f'{path} has {depth} bits a channel; convert it to 8 bits')
 
 
 def bits_per_channel(path: Path, image: Image.Image) -> int:

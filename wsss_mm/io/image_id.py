@@ -7,7 +7,9 @@ two images share, would replace somebody's files.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
+from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
@@ -45,6 +47,21 @@ def normalise_id(text: str, *, where: object) -> str:
             "below the image folder, such as 'a' or 'folder/a.jpg'"
         )
     return compose('/'.join(part for part in text.split('/') if part not in ('', '.')))
+
+
+def check_normal(ids: Iterable[str], *, where: object) -> None:
+    """Refuse to write an id that would be read as another.
+
+    Raises:
+        InputError: If one is not as `normalise_id` leaves it.
+    """
+    for image_id in ids:
+        kept = normalise_id(image_id, where=where)
+        if kept != image_id:
+            raise InputError(
+                f'{where}: the image id {brief(image_id)} is written {brief(kept)}; '
+                'rename it'
+            )
 
 
 def compose(text: str) -> str:

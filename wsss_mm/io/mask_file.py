@@ -8,13 +8,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.open_image import open_image
 from wsss_mm.utils.errors import InputError
 
 IGNORE = 255
 # Noted in every picture that is written, so that no other file is written over.
 MADE_BY = 'wsss_mm'
-# What Pillow raises for a damaged image.
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+MISSING = 'give the folder that holds the masks of this list'
+DAMAGED = 'it is truncated or no PNG, get or make it again'
 REMEDY = 'save the class indices as an 8-bit palette or grey PNG'
 
 
@@ -74,24 +75,14 @@ def load_mask(path: str | Path, *, num_classes: int | None = None) -> NDArray[np
             it or be 255.
 
     Raises:
-        ValueError: If the file is missing, truncated, of another kind, or holds
-            a class out of range.
+        ValueError: If the file is missing, truncated, too large, of another kind, or
+            holds a class out of range.
     """
-    try:
-        with Image.open(path) as image:
-            problem = find_problem(Path(path), image)
-            mask = np.array(() if problem else image, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise InputError(
-            f'no mask {path}; give the folder that holds the masks of this list'
-        ) from error
-    except UNREADABLE as error:
-        raise InputError(
-            f'cannot read mask {path}: {error}; it is truncated or no PNG, '
-            'get or make it again'
-        ) from error
+    with open_image(path, kind='mask', missing=MISSING, remedy=DAMAGED) as image:
+        problem = find_problem(Path(path), image)
+        mask = np.array(() if problem else image, dtype=np.uint8)
     if problem:
-        raise InputError(f'{path} is no mask: {problem}; {REMEDY}')
+        raise InputError(f'{path} is not a mask: {problem}; {REMEDY}')
     if num_classes is not None:
         wrong = np.unique(mask[(mask >= num_classes) & (mask != IGNORE)])
         if wrong.size:

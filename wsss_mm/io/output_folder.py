@@ -1,15 +1,14 @@
 """Where the results of an image go: inside the output folder, over no other file."""
 
 import os
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image
-
+from wsss_mm.io.array_file import list_members
 from wsss_mm.io.atomic import cannot_write
 from wsss_mm.io.image_id import normalise_id
-from wsss_mm.io.mask_file import MADE_BY, UNREADABLE
+from wsss_mm.io.mask_file import MADE_BY
+from wsss_mm.io.open_image import open_image
 from wsss_mm.utils.errors import InputError
 
 MEMBERS = ({'classes.npy', 'maps.npy'}, {'classes.npy', 'low.npy', 'high.npy'})
@@ -107,9 +106,8 @@ def is_own(path: Path) -> bool:
         return False
     try:
         if path.suffix == '.npz':
-            with zipfile.ZipFile(path) as archive:
-                return set(archive.namelist()) in MEMBERS
-        with Image.open(path) as image:
+            return list_members(path) in MEMBERS
+        with open_image(path, kind='file', missing='', remedy='') as image:
             return bool(image.info.get('Software') == MADE_BY)
-    except (*UNREADABLE, zipfile.BadZipFile):
+    except InputError:
         return False

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from wsss_mm.io.mask_file import UNREADABLE
+from wsss_mm.io.open_image import open_image
 from wsss_mm.utils.errors import InputError
 
 
@@ -17,23 +16,18 @@ def load_saliency(path: str | Path) -> NDArray[np.float32]:
         path: An 8-bit grey image.
 
     Raises:
-        ValueError: If the file is missing, truncated or of another kind.
+        ValueError: If the file is missing, truncated, too large or of another kind.
     """
-    try:
-        with Image.open(path) as image:
-            mode, grey = image.mode, np.array(image)
-    except FileNotFoundError as error:
-        raise InputError(
-            f'no saliency map {path}; give the folder with one for every CAM file'
-        ) from error
-    except UNREADABLE as error:
-        raise InputError(
-            f'cannot read saliency map {path}: {error}; it is truncated or no '
-            'image, make it again'
-        ) from error
-    if mode != 'L':
-        raise InputError(
-            f'{path} is an image of mode {mode}; save saliency as 8-bit grey, 255 '
-            'for what stands out'
-        )
+    with open_image(
+        path,
+        kind='saliency map',
+        missing='give the folder with one for every CAM file',
+        remedy='it is truncated or no image, make it again',
+    ) as image:
+        if image.mode != 'L':
+            raise InputError(
+                f'{path} is an image of mode {image.mode}; save saliency as 8-bit '
+                'grey, 255 for what stands out'
+            )
+        grey = np.array(image)
     return np.asarray(grey / np.float32(255), dtype=np.float32)

@@ -6,10 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wsss_mm.io.array_file import load_arrays
 from wsss_mm.io.atomic import atomic_write
-from wsss_mm.io.cam_file import LARGEST, UNREADABLE
+from wsss_mm.io.cam_file import (
+    LARGEST,
+    find_problem_of_classes,
+    is_within_range,
+    too_large,
+)
 from wsss_mm.utils.errors import InputError
 
+KIND = 'score file'
 REMEDY = 'delete it and make the seed scores again with tools/gen_pseudo.py'
 
 
@@ -49,7 +56,7 @@ def save_scores(
     classes, low, high = np.asarray(classes), np.asarray(low), np.asarray(high)
     if classes.size == 0:
         classes = classes.astype(np.int64)
-    problem = find_problem(classes, low, high)
+    problem = find_problem(classes, low, high) or too_large(low, high)
     if problem:
         raise InputError(f'cannot save {path}: {problem}')
     with atomic_write(path) as temporary, temporary.open('wb') as file:
@@ -76,21 +83,15 @@ def load_scores(path: str | Path, *, num_classes: int | None = None) -> Scores:
             class out of range.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            classes, low, high = (np.asarray(archive[key]) for key in Scores._fields)
+        classes, low, high = load_arrays(path, Scores._fields, kind=KIND, remedy=REMEDY)
     except FileNotFoundError as error:
         raise InputError(
             f'no seed scores {path}; make them for the whole list with '
             'tools/gen_pseudo.py, or correct data_prefix.seed_scores_path'
         ) from error
-    except UNREADABLE as error:
-        raise InputError(
-            f'{path} is truncated or no score file (.npz with the arrays classes, '
-            f'low and high): {error}; {REMEDY}'
-        ) from error
     problem = find_problem(classes, low, high)
     if problem:
-        raise InputError(f'{path} is no score file: {problem}; {REMEDY}')
+        raise InputError(f'{path} is not a score file: {problem}; {REMEDY}')
     if num_classes is not None and classes.size and classes[-1] >= num_classes:
         raise InputError(
             f'{path} holds foreground class {classes[-1]}, but there are only '
@@ -105,10 +106,9 @@ def find_problem(
     classes: NDArray[np.generic], low: NDArray[np.generic], high: NDArray[np.generic]
 ) -> str:
     """Say what makes these arrays no scores; an empty string if nothing does."""
-    if classes.ndim != 1 or classes.dtype.kind not in 'iu':
-        return f'classes must be integers (n,), not {classes.dtype} {classes.shape}'
-    if classes.size and (classes[0] < 0 or (np.diff(classes.astype(int)) <= 0).any()):
-        return f'classes must ascend from 0 or more, not {classes.tolist()}'
+    problem = find_problem_of_classes(classes)
+    if problem:
+        return problem
     for name, scores in (('low', low), ('high', high)):
         if scores.ndim != 3 or scores.dtype.kind != 'f':
             return (
@@ -117,7 +117,7 @@ def find_problem(
             )
         if len(scores) != len(classes) + 1 or 0 in scores.shape:
             return f'{len(classes)} classes do not fit {name} of shape {scores.shape}'
-        if not np.abs(scores).max() <= LARGEST:
+        if not is_within_range(scores):
             return f'{name} must be finite and within +-{LARGEST:g}'
     if low.shape != high.shape:
         return f'low and high must share one shape, not {low.shape} and {high.shape}'

@@ -35,11 +35,14 @@ class BackboneOutput:
 
     Attributes:
         maps: Feature maps, each of shape (B, D, h, w).
-        attention: Attention of its layers, each of shape (B, heads, N, N).
+        attention: Attention of its layers, each of shape (B, heads, N, N); the head is
+            one where only their mean is known.
+        class_tokens: Class tokens beside the maps, each of shape (B, D).
     """
 
     maps: Features
     attention: Features = ()
+    class_tokens: Features = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class Context:
             where nobody gave them.
         attention: Per view the attention of the backbone's layers, each of shape
             (B, heads, N, N); None for a backbone without.
+        class_tokens: Per view the class tokens beside the backbone's maps, each of
+            shape (B, D); None for a backbone without.
         image_sizes: (H, W) of every image file; empty in training.
         cams: Per view the raw CAM, shape (B, C, h, w), where a surrounding head has
             computed it already.
@@ -66,6 +71,7 @@ class Context:
     image_labels: Tensor | None = None
     class_names: tuple[str, ...] = ()
     attention: Mapping[str, Features] | None = None
+    class_tokens: Mapping[str, Features] | None = None
     image_sizes: tuple[tuple[int, int], ...] = ()
     cams: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -89,6 +95,9 @@ class Context:
             features=others(self.features),
             views=others(self.views),
             attention=None if self.attention is None else others(self.attention),
+            class_tokens=(
+                None if self.class_tokens is None else others(self.class_tokens)
+            ),
             cams=others(self.cams),
         )
 

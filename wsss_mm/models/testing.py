@@ -62,7 +62,7 @@ def tiny_network(config: dict) -> CAMEncoderDecoder:
     torch.manual_seed(0)
     network = MODELS.build(model)
     network.dataset_meta = dict(classes=NAMES)
-    _expect(isinstance(network.decode_head, BaseCAMHead), 'it is no BaseCAMHead')
+    _expect(isinstance(network.decode_head, BaseCAMHead), 'it is not a BaseCAMHead')
     return network
 
 
@@ -153,7 +153,7 @@ def check_contract(config: dict) -> None:
     network = tiny_network(config).eval()
     head = network.decode_head
     for name in ('trainable', 'needs_gradients', 'linear'):
-        _expect(isinstance(getattr(head, name), bool), f'{name} is no bool')
+        _expect(isinstance(getattr(head, name), bool), f'{name} is not a bool')
     _expect(head.num_classes == len(NAMES), 'it has another number of classes')
     views = network.data_preprocessor(batch(), True)['inputs']
     if isinstance(views, Tensor):

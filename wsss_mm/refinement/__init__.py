@@ -5,36 +5,45 @@ better one. Refiners are registered in TASK_UTILS and chained in config; see
 configs/_base_/refinement.py. A new one is a class with `where` and `__call__`.
 """
 
-from .chain import build_chain, refine
-from .pool import refine_all, run_pool
+from .affinity import Affinity, DenseAffinity, EdgeAffinity, LocalAffinity
+from .chain import build_chain, refine, resolve_steps
+from .ignore_unsure import IgnoreUnsure
+from .par_refiner import PARRefiner
 from .refiners import (
     DenseCRFRefiner,
-    EdgeWalkRefiner,
     LabelCRFRefiner,
     PAMRRefiner,
     PowerBackground,
-    RandomWalkRefiner,
     ThresholdBackground,
 )
-from .seed import AffinityMap, Seed, SeedFiles, seed_mask
+from .seed import Seed, SeedFiles, seed_mask
+from .stream import refine_all, run_pool
 from .training_scores import ConfidentTrainingScores, TrainingScores
+from .walk import EdgeWalkRefiner, RandomWalkRefiner, WalkCRFRefiner
 
 __all__ = [
-    'AffinityMap',
+    'Affinity',
     'ConfidentTrainingScores',
+    'DenseAffinity',
     'DenseCRFRefiner',
+    'EdgeAffinity',
     'EdgeWalkRefiner',
+    'IgnoreUnsure',
     'LabelCRFRefiner',
+    'LocalAffinity',
     'PAMRRefiner',
+    'PARRefiner',
     'PowerBackground',
     'RandomWalkRefiner',
     'Seed',
     'SeedFiles',
     'ThresholdBackground',
     'TrainingScores',
+    'WalkCRFRefiner',
     'build_chain',
     'refine',
     'refine_all',
+    'resolve_steps',
     'run_pool',
     'seed_mask',
 ]

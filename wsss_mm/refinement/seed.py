@@ -5,30 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from wsss_mm.io.cam_file import load_cam
 from wsss_mm.io.image_file import read_rgb
 from wsss_mm.utils.errors import InputError
 
-
-@dataclass(frozen=True)
-class AffinityMap:
-    """How much neighbouring cells of an image belong together.
-
-    Attributes:
-        weights: Affinity of each cell (y, x) and the cell at (y + dy, x + dx), 0
-            where there is none, shape (P, h, w).
-        offsets: The P pairs (dy, dx).
-        stride: Pixels in a cell, along each side.
-        edge: How sure an edge is, in [0, 1], shape (h, w); None where the network
-            finds affinities without edges.
-    """
-
-    weights: Tensor
-    offsets: tuple[tuple[int, int], ...]
-    stride: int
-    edge: Tensor | None = None
+from .affinity import Affinity
 
 
 @dataclass(frozen=True)
@@ -41,6 +23,8 @@ class Seed:
         scores: Of background (zero until a refiner scores it) and classes, float32,
             shape (n + 1, H, W).
         affinity: For the random walk; None if there is none.
+        unsure: Pixels that a mask leaves out as 255, bool, shape (H, W); None if there
+            are none.
 
     Raises:
         ValueError: If the arrays do not belong together or a score is not finite.
@@ -49,7 +33,8 @@ class Seed:
     image: npt.NDArray[np.uint8]
     classes: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
-    affinity: AffinityMap | None = None
+    affinity: Affinity | None = None
+    unsure: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         image, classes, scores = self.image, self.classes, self.scores
@@ -69,6 +54,10 @@ class Seed:
             )
         if scores.dtype != np.float32 or not np.isfinite(scores).all():
             raise InputError(f'scores must be finite float32, got {scores.dtype}')
+        if self.unsure is not None and self.unsure.shape != scores.shape[1:]:
+            raise InputError(
+                f'unsure {self.unsure.shape} is not of the image {scores.shape[1:]}'
+            )
 
 
 @dataclass(frozen=True)
@@ -112,7 +101,8 @@ def seed_mask(seed: Seed) -> npt.NDArray[np.uint8]:
         seed: With a scored background.
 
     Returns:
-        Indices, 0 for background and i + 1 for foreground class i, shape (H, W).
+        Indices, 0 for background, i + 1 for foreground class i and 255 for what is
+        unsure, shape (H, W).
 
     Raises:
         ValueError: If a class does not fit a mask.
@@ -120,4 +110,5 @@ def seed_mask(seed: Seed) -> npt.NDArray[np.uint8]:
     if seed.classes.size and seed.classes[-1] > 253:
         raise InputError(f'classes must be in 0..253, got {seed.classes.tolist()}')
     labels = np.concatenate([[0], seed.classes + 1]).astype(np.uint8)
-    return labels[seed.scores.argmax(axis=0)]
+    mask = labels[seed.scores.argmax(axis=0)]
+    return mask if seed.unsure is None else np.where(seed.unsure, np.uint8(255), mask)

@@ -9,7 +9,8 @@ from wsss_mm.functional.background import seed_scores
 from wsss_mm.registry import TASK_UTILS
 from wsss_mm.utils.errors import InputError
 
-from .refiners import LabelCRFRefiner, ThresholdBackground, lookup
+from .checks import check_number, crf_settings
+from .refiners import LabelCRFRefiner, ThresholdBackground
 from .seed import Seed
 
 
@@ -28,6 +29,16 @@ class TrainingScores:
     high_alpha: float
     parameters: str = 'soft'
 
+    def __post_init__(self) -> None:
+        check_number('low_alpha', self.low_alpha, above=0)
+        check_number('high_alpha', self.high_alpha, above=0)
+        if self.low_alpha >= self.high_alpha:
+            raise InputError(
+                f'low_alpha must be below high_alpha, got {self.low_alpha} and '
+                f'{self.high_alpha}'
+            )
+        crf_settings(self.parameters)
+
     def __call__(
         self, seed: Seed
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -35,7 +46,7 @@ class TrainingScores:
         low, high = seed_scores(
             seed.image,
             seed.scores[1:],
-            lookup(self.parameters),
+            crf_settings(self.parameters),
             low_alpha=self.low_alpha,
             high_alpha=self.high_alpha,
         )

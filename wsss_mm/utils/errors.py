@@ -8,3 +8,7 @@ program and keeps its traceback, from a worker process too.
 
 class InputError(ValueError):
     """Say what is wrong with an input, what was expected, and how to correct it."""
+
+
+class NotFiniteError(InputError):
+    """Say where a network first computed what is not finite."""

@@ -1,21 +1,24 @@
 """The threshold curve: mIoU against the background threshold."""
 
-import math
+import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.errors import InputError
 
 Curve = Sequence[Mapping[str, float]]
 
+# 3:1 and more on a white page and on a dark one.
 COLOURS = (
-    *('#0b6e99', '#c8501e', '#4b7f2f', '#7a4fa3'),
-    *('#1d2733', '#b08900', '#c2387a', '#4fa3a5'),
+    *('#1f87b5', '#d2601a', '#5d9140', '#9168c0'),
+    *('#8b7a1e', '#d0508f', '#3b9193', '#7d8894'),
 )
-_WIDTH, _HEIGHT = 640.0, 300.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 12.0, 12.0, 40.0
+# Stand-ins that `draw_curve` replaces by the page's colours.
+_NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
+_INK, _GRID = '#010203', '#040506'
 
 
 def save_curve(path: str | Path, curves: Mapping[str, Curve]) -> None:
@@ -35,7 +38,7 @@ def save_curve(path: str | Path, curves: Mapping[str, Curve]) -> None:
     figure = Figure(figsize=(6.4, 4.0), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for (name, points), colour in zip(curves.items(), _colours(curves)):
+    for (name, points), colour in zip(curves.items(), line_colours(curves)):
         best = max(points, key=lambda point: point['mIoU'])
         label = f'{name}: {best["mIoU"]:.2f} at {best["threshold"]:.2f}'
         xs = [point['threshold'] for point in points]
@@ -54,78 +57,72 @@ def save_curve(path: str | Path, curves: Mapping[str, Curve]) -> None:
 def draw_curve(curves: Mapping[str, Curve]) -> str:
     """Draw threshold curves as one inline SVG element.
 
+    Its text has the colour of the page's text, so that it suits a light page and a
+    dark one. Each line is a group with the id ``curve_0``, ``curve_1`` and so on.
+
     Args:
         curves: For each name the points, with `threshold` and `mIoU` in percent.
 
     Returns:
-        The SVG, names escaped.
+        The SVG, with a description for those who do not see it.
 
     Raises:
         ValueError: If there is no point to draw.
     """
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     _check(curves)
-    points = [point for curve in curves.values() for point in curve]
-    x_max = math.ceil(10 * max(point['threshold'] for point in points)) / 10 or 1.0
-    y_max = 10.0 * (int(max(point['mIoU'] for point in points) // 10) + 1)
-    parts = [
-        f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" '
-        'aria-label="mIoU against background threshold">'
-    ]
-    parts += _axes(x_max, y_max)
-    for (name, curve), colour in zip(curves.items(), _colours(curves)):
-        xy = [
-            (_x(point['threshold'], x_max), _y(point['mIoU'], y_max)) for point in curve
-        ]
-        line = ' '.join(f'{x:.1f},{y:.1f}' for x, y in xy)
-        best = max(range(len(curve)), key=lambda i: curve[i]['mIoU'])
-        x, y = xy[best]
-        title = (
-            f'{escape(name)}: best {curve[best]["mIoU"]:.1f} % at '
-            f'{curve[best]["threshold"]:.2f}'
-        )
-        parts.append(
-            f'<polyline points="{line}" fill="none" stroke="{colour}" '
-            f'stroke-width="2"><title>{title}</title></polyline>'
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}">'
-            f'<title>{title}</title></circle>'
-        )
-    parts.append('</svg>')
-    return ''.join(parts)
+    settings: Any = {'svg.fonttype': 'none', 'svg.hashsalt': 'wsss_mm', 'font.size': 10}
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(7.2, 3.4), layout='constrained')
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        for i, (curve, colour) in enumerate(zip(curves.values(), line_colours(curves))):
+            best = max(curve, key=lambda point: point['mIoU'])
+            xs = [point['threshold'] for point in curve]
+            ys = [point['mIoU'] for point in curve]
+            axes.plot(xs, ys, color=colour, linewidth=2, gid=f'curve_{i}')
+            axes.plot(
+                best['threshold'], best['mIoU'], 'o', color=colour, gid=f'best_{i}'
+            )
+        _dress(axes)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format='svg', transparent=True, metadata=_NO_METADATA)
+    text = buffer.getvalue()
+    text = text[text.index('<svg') :]
+    # matplotlib has no word for the colour of the page's text and lines.
+    text = text.replace(_INK, 'currentColor').replace(_GRID, 'var(--line, #d5dce3)')
+    label = escape(f'mIoU against the background threshold: {_in_words(curves)}')
+    return text.replace('<svg', f'<svg role="img" aria-label="{label}"', 1)
 
 
-def _axes(x_max: float, y_max: float) -> list[str]:
-    parts = []
-    step = 10 if y_max <= 60 else 20
-    for value in range(0, int(y_max) + 1, step):
-        y = _y(value, y_max)
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
-            'stroke="#ddd"/>'
-            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value}</text>'
-        )
-    ticks = round(10 * x_max)
-    for i in range(ticks + 1):
-        tick = x_max * i / ticks
-        parts.append(
-            f'<text x="{_x(tick, x_max):.1f}" y="{_HEIGHT - _BOTTOM + 16}" '
-            f'text-anchor="middle">{tick:.1f}</text>'
-        )
-    parts.append(
-        f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 6}" text-anchor="middle">'
-        'background threshold (vertical: mIoU, %)</text>'
+def _dress(axes: Any) -> None:
+    axes.set_xlabel('background threshold', color=_INK)
+    axes.set_ylabel('mIoU (%)', color=_INK)
+    axes.set_ylim(bottom=0)
+    axes.grid(color=_GRID)
+    axes.tick_params(colors=_INK)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_color(_INK)
+        spine.set_visible(side in ('left', 'bottom'))
+
+
+def _in_words(curves: Mapping[str, Curve]) -> str:
+    bests = {
+        name: max(curve, key=lambda point: point['mIoU'])
+        for name, curve in curves.items()
+    }
+    return '; '.join(
+        f'{name} is best, {best["mIoU"]:.1f} %, at {best["threshold"]:.2f}'
+        for name, best in bests.items()
     )
-    return parts
 
 
-def _x(threshold: float, x_max: float) -> float:
-    return _LEFT + (_WIDTH - _LEFT - _RIGHT) * threshold / x_max
-
-
-def _y(miou: float, y_max: float) -> float:
-    return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * miou / y_max
-
-
-def _colours(curves: Mapping[str, Curve]) -> list[str]:
+def line_colours(curves: Mapping[str, Curve]) -> list[str]:
+    """Choose a colour for each curve, as hexadecimal text."""
     return [COLOURS[i % len(COLOURS)] for i in range(len(curves))]
 
 

@@ -40,7 +40,7 @@ def draw_tags(image: Picture, tags: Sequence[str]) -> Picture:
         A new picture of the same shape.
 
     Raises:
-        ValueError: If `image` is no uint8 RGB array.
+        ValueError: If `image` is not a uint8 RGB array.
     """
     _check_image(image)
     picture = Image.fromarray(image)
@@ -76,13 +76,25 @@ def draw_cam(image: Picture, cam: npt.NDArray[Any], *, alpha: float = 0.6) -> Pi
         cam = cam.max(axis=0) if len(cam) else np.zeros(cam.shape[1:])
     _check_size('CAM', cam, image)
     heat = np.clip(np.nan_to_num(cam), 0, 1)
-    position = heat.ravel() * (len(_HEAT) - 1)
-    anchors = np.arange(len(_HEAT))
-    colours = np.stack(
-        [np.interp(position, anchors, channel) for channel in _HEAT.T], axis=-1
-    ).reshape(*heat.shape, 3)
+    colours = heat_colours(heat)
     weight = alpha * (0.5 + 0.5 * heat[..., None])
     return _to_picture((1 - weight) * image + weight * colours)
+
+
+def heat_colours(heat: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Give the colour of each value of a CAM.
+
+    Args:
+        heat: Values in [0, 1], any shape.
+
+    Returns:
+        RGB values in 0..255, in a last dimension of 3.
+    """
+    position = heat.ravel() * (len(_HEAT) - 1)
+    anchors = np.arange(len(_HEAT))
+    return np.stack(
+        [np.interp(position, anchors, channel) for channel in _HEAT.T], axis=-1
+    ).reshape(*heat.shape, 3)
 
 
 def draw_mask(

@@ -14,6 +14,7 @@ from types import FrameType
 from wsss_mm.utils.logging import LOGGER
 
 PARENT = 'WSSS_PARENT_PROCESS'
+TORCH_LAUNCHER = 'TORCHELASTIC_RUN_ID'
 PROGRESS = re.compile(r'(Iter|Epoch)\((train|val|test)\).*eta: \S+')
 # Seconds that a child has to end by itself.
 PATIENCE = 8.0
@@ -62,19 +63,31 @@ def follow(command: Sequence[str], log: Path, *, prefix: str | None) -> int:
 
 
 @contextmanager
-def signals_as_exit() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind this process as Ctrl-C does."""
+def signals_as_exit(*, within: float | None = None) -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind this process as Ctrl-C does, if not ignored.
+
+    Args:
+        within: Seconds after which it ends without being unwound, which a call that
+            does not return may prevent; None for never.
+    """
     if threading.current_thread() is not threading.main_thread():
         # Signals are the main thread's; whoever started this one handles them.
         yield
         return
 
     def leave(number: int, frame: FrameType | None) -> None:
+        if within is not None:
+            limit = threading.Timer(within, os._exit, (128 + number,))
+            limit.daemon = True
+            limit.start()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
     before = {
         number: signal.signal(number, leave)
-        for number in (signal.SIGTERM, signal.SIGHUP)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
     }
     try:
         yield
@@ -112,11 +125,20 @@ def group_lives(group: int) -> bool:
 def end_with_parent() -> None:
     """End this process soon after the pipeline that started it, killed or not.
 
-    Without such a pipeline nothing happens.
+    So it ends with torch's launcher of several processes. Without either nothing
+    happens.
     """
+    parent = started_by()
+    if parent is not None:
+        threading.Thread(target=watch, args=(parent,), daemon=True).start()
+
+
+def started_by() -> int | None:
+    """Give the pipeline, or the launcher of several processes, that started this."""
     parent = os.environ.get(PARENT, '')
     if parent.isdigit() and int(parent) != os.getpid():
-        threading.Thread(target=watch, args=(int(parent),), daemon=True).start()
+        return int(parent)
+    return os.getppid() if TORCH_LAUNCHER in os.environ else None
 
 
 def watch(parent: int) -> None:
@@ -129,11 +151,15 @@ def watch(parent: int) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Say whether a process runs."""
+    """Say whether a process runs; one that nobody has waited for yet does not."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        status = Path(f'/proc/{process}/stat').read_text(errors='replace')
+    except OSError:  # another system, or it has just gone
+        return not Path('/proc/self/stat').exists()
+    return status.rpartition(')')[2].split()[0] != 'Z'

@@ -133,7 +133,7 @@ def dicts_below(
 def check_variables(
     file: ConfigFile, files: Sequence[ConfigFile], cfg: Config, *, leaf: bool
 ) -> None:
-    """Refuse a variable of a file that is no key and that no file uses.
+    """Refuse a variable of a file that is not a key and that no file uses.
 
     Args:
         file: One of the chain.

@@ -15,7 +15,7 @@ from wsss_mm.workflow.accepted_arguments import (
 
 # Keys that our own commands read, beside the names of steps in `refine`.
 OWN_KEYS = frozenset(
-    {'background', 'refine', 'training_scores'}
+    {'background', 'default_refine', 'refine', 'training_scores'}
     | {'test_pipeline', 'tta_model', 'tta_pipeline'}
 )
 # Keys that MMEngine reads elsewhere than in the arguments of its Runner.

@@ -54,7 +54,7 @@ def read_variables(path: Path) -> ConfigFile:
     """Read one config file.
 
     Raises:
-        ValueError: If it is no Python.
+        ValueError: If it is not Python.
     """
     # Placeholders such as {{_base_.name}} and {{'$NAME:7'}} are sets, and so parse.
     try:

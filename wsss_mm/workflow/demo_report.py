@@ -2,20 +2,15 @@
 
 import csv
 import json
-import os
-import platform
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from wsss_mm import __version__
 from wsss_mm.datasets.synth_voc import METAINFO
-from wsss_mm.io.cam_file import load_cam
-from wsss_mm.io.mask_file import load_mask
-from wsss_mm.visualization import draw_cam, draw_mask, write_report
+from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
+from wsss_mm.visualization import ImageFiles, Report, write_report
 from wsss_mm.workflow.demo_stages import (
     BASELINE,
     METHODS,
@@ -23,6 +18,11 @@ from wsss_mm.workflow.demo_stages import (
     Demo,
     network_of,
 )
+from wsss_mm.workflow.report_gallery import make_gallery
+from wsss_mm.workflow.run_facts import PACKAGE, commit_of, device_name
+from wsss_mm.workflow.run_report import bars_of
+
+CLASSES: Any = METAINFO['classes']
 
 REFINED = ('crf', 'random_walk', 'pseudo_mask', 'segmentation')
 WORDS = {
@@ -130,46 +130,42 @@ def rows_of_all(methods: dict[str, dict]) -> list[dict]:
     return [*rows, {**blank, **last}]
 
 
-def samples(demo: Demo) -> list[dict]:
-    """Put what every stage made of a few val images side by side."""
+def samples(demo: Demo) -> list[ImageFiles]:
+    """List what every stage made of a few val images."""
+    foreground = CLASSES[1:]
     with (demo.data / 'image_labels.csv').open(newline='') as lines:
-        tags = {row['image_id']: row['labels'].split() for row in csv.DictReader(lines)}
+        tags = {
+            row['image_id']: tuple(map(foreground.index, row['labels'].split()))
+            for row in csv.DictReader(lines)
+        }
     names = (demo.folder / 'samples.txt').read_text().split()
-    return [
-        dict(name=name, tags=tags[name], pictures=pictures(demo, name))
-        for name in names
-    ]
+    return [files_of(demo, name, tags[name]) for name in names]
 
 
-def pictures(demo: Demo, name: str) -> dict[str, np.ndarray]:
-    """Draw one image: its CAMs and masks, by caption."""
-    palette: Any = METAINFO['palette']
-    image = np.asarray(Image.open(demo.data / 'JPEGImages' / f'{name}.jpg'))
-
-    def cam(folder: Path) -> np.ndarray:
-        return draw_cam(image, load_cam(folder / 'cams' / f'{name}.npz')[1])
-
-    def mask(folder: Path) -> np.ndarray:
-        return draw_mask(image, load_mask(folder / f'{name}.png'), palette)
-
-    found = {
-        'image': image,
-        'CAM baseline': cam(demo.folder / BASELINE / 'samples'),
-    }
-    alone = len(demo.methods) == 1
+def files_of(demo: Demo, name: str, tags: tuple[int, ...]) -> ImageFiles:
+    """List the CAMs and masks of one image, by caption."""
+    cam, png = Path(CAM_FOLDER) / f'{name}.npz', f'{name}.png'
+    cams = {'plain CAM': demo.folder / BASELINE / 'samples' / cam}
+    masks = {}
     for method in demo.methods:
         made = demo.folder / network_of(method) / 'samples'
         title = METHODS[method].title
         if network_of(method) != BASELINE:
-            found[f'{title} CAM'] = cam(made)
-        if alone:
-            found['CAM mask'] = mask(made / 'masks')
-        found[f'{title} pseudo mask'] = mask(made / demo.mask_folder(method))
-        masks = demo.folder / f'{method}_segmentation' / 'masks'
-        found[f'{title} segmentation'] = mask(masks)
-    found['fully supervised'] = mask(demo.folder / SUPERVISED / 'masks')
-    found['ground truth'] = mask(demo.data / 'SegmentationClass')
-    return found
+            cams[f'{title} CAM'] = made / cam
+        masks[f'{title} raw mask'] = made / MASK_FOLDER / png
+        masks[f'{title} pseudo mask'] = made / demo.mask_folder(method) / png
+        segmenter = demo.folder / f'{method}_segmentation'
+        masks[f'{title} segmentation'] = segmenter / MASK_FOLDER / png
+    supervised = {'fully supervised': demo.folder / SUPERVISED / MASK_FOLDER / png}
+    return ImageFiles(
+        name=name,
+        image=demo.data / 'JPEGImages' / f'{name}.jpg',
+        tags=tags,
+        cams=cams,
+        # The order says which masks are judged: those of the last method.
+        masks={**supervised, **masks},
+        truth=demo.data / 'SegmentationClass' / png,
+    )
 
 
 def report(demo: Demo, results: dict) -> None:
@@ -182,22 +178,41 @@ def report(demo: Demo, results: dict) -> None:
         title = f'{len(demo.methods)} methods'
         rows = rows_of_all(results['methods'])
         notes = [*NOTES, LEGEND]
+    # Eight images say nothing about the data: their findings are not shown.
+    gallery, _ = make_gallery(samples(demo), CLASSES)
     networks = dict.fromkeys([BASELINE, *map(network_of, demo.methods)])
-    write_report(
-        demo.folder / 'report.html',
+    made = Report(
         title=f'{title} on SynthVOC: from image tags to a segmenter',
         stages=rows,
-        samples=samples(demo),
+        notes=notes,
         curves={
             name: json.loads((demo.folder / f'{name}.json').read_text())['curve']
             for name in networks
         },
+        classes=class_bars(demo),
+        gallery=gallery,
         facts={
             'seconds': results['seconds'],
             'seed': demo.seed,
+            'commit': commit_of(PACKAGE) or '-',
+            'device': device_name(),
             'wsss_mm': __version__,
             'torch': torch.__version__,
-            'machine': f'{platform.machine()}, {os.cpu_count()} CPUs',
         },
-        notes=notes,
     )
+    write_report(demo.folder / 'report.html', made)
+
+
+def class_bars(demo: Demo) -> dict[str, dict[str, float | None]]:
+    """Arrange the IoU of each class: CAMs and segmenter of each method."""
+    figures = {}
+    for method in demo.methods:
+        title = METHODS[method].title
+        stages = {
+            f'{title} CAMs': network_of(method),
+            f'{title} segmentation': f'{method}_segmentation',
+        }
+        for name, stage in stages.items():
+            text = (demo.folder / f'{stage}.json').read_text()
+            figures[name] = json.loads(text)
+    return bars_of(figures, CLASSES)

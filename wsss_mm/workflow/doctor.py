@@ -1,6 +1,7 @@
 """Whether a dataset, or all that a config names, is fit to work with."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ from wsss_mm.workflow.fixes import (
     fix_of_weights,
 )
 from wsss_mm.workflow.launch import load_config
+from wsss_mm.workflow.nested_datasets import plain_datasets
 from wsss_mm.workflow.resume import check_start_weights
 
 SHOWN = 3
+HARMLESS = ('absent', 'links', 'strays')
 
 
 def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, Any]]]:
@@ -52,8 +55,9 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
         loader = cfg.get(f'{split}_dataloader')
         if loader is None:
             continue
-        options = dict(loader.dataset, pipeline=[], lazy_init=True)
-        built.setdefault(str(options), (split, DATASETS.build(options)))
+        for data in plain_datasets(loader.dataset):
+            options = dict(data, pipeline=[], lazy_init=True)
+            built.setdefault(str(options), (split, DATASETS.build(options)))
     head = cfg.model.get('decode_head') or {}
     for _, dataset in built.values():
         wanted, stated = len(dataset.metainfo['classes']), head.get('num_classes')
@@ -69,7 +73,7 @@ def datasets_of_config(path: str, report: Report) -> tuple[str, list[tuple[str, 
 def check_seed_scores(cfg: Config, path: str, report: Report) -> None:
     """Check that what an affinity network learns from was made."""
     loader = cfg.get('train_dataloader') or dict(dataset={})
-    data = loader['dataset']
+    data = plain_datasets(loader['dataset'])[0]
     name = (data.get('data_prefix') or {}).get('seed_scores_path')
     folder = os.path.join(data.get('data_root') or '', name or '')
     if name is not None and not os.path.isdir(folder):
@@ -148,7 +152,14 @@ def check_target(target: str, report: Report, *, workers: int) -> None:
         root = dataset.data_root or '.'
         if os.path.isdir(root):
             pseudo = split == 'train' and not is_folder
-            report_health(dataset, target, report, workers=workers, pseudo=pseudo)
+            report_health(
+                dataset,
+                target,
+                report,
+                workers=workers,
+                pseudo=pseudo,
+                beside=[one for _, one in datasets],
+            )
             continue
         if root in absent:
             report.fact('the folder is not there, as said above')
@@ -167,10 +178,14 @@ def report_health(
     *,
     workers: int,
     pseudo: bool,
+    beside: Sequence[Any],
 ) -> None:
     """Read a dataset and report what is wrong with it; its masks may be ours."""
     is_folder = os.path.isdir(target)
-    health = check_dataset(dataset, workers=workers, all_masks=not is_folder)
+    others = [one for one in beside if isinstance(one, ImageLabelDataset)]
+    health = check_dataset(
+        dataset, workers=workers, all_masks=not is_folder, beside=others
+    )
     for fact in health.facts:
         report.fact(fact)
     for kind, messages in health.problems.items():
@@ -178,5 +193,5 @@ def report_health(
         lines = '\n    '.join(messages[:SHOWN])
         text = f'{kind}: {len(messages)}\n    {lines}'
         text += f'\n    and {more} more' if more > 0 else ''
-        show = report.note if kind == 'strays' else report.wrong
+        show = report.note if kind in HARMLESS else report.wrong
         show(text, fix_of_data(kind, dataset, target, pseudo=pseudo))

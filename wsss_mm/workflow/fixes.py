@@ -1,12 +1,12 @@
 """The commands that put right what is wrong with a dataset or what a config needs."""
 
-import json
 import os
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+from wsss_mm.io.json_text import read_object
 from wsss_mm.workflow.config_files import tool_command
 
 CONVERTERS = {
@@ -17,6 +17,12 @@ CONVERTERS = {
         'VOCtrainval_11-May-2012.tar --sbd benchmark.tgz --out {root}',
     ),
 }
+SAID = {
+    'strays': 'nothing reads them: delete them, or add their images',
+    'links': 'put a file of its own in the place of each link, or leave one image out',
+    'absent': 'look at the masks, if the classes are to be there',
+    'values': 'save class indices, 8-bit palette or grey, 255 for pixels to ignore',
+}
 PRETRAIN = 'configs/cam/cam_r18_synth_pretrain.py'
 # What makes the weights that our configs start from, by the name of their file.
 WEIGHTS = {
@@ -25,6 +31,15 @@ WEIGHTS = {
     'resnest50_imagenet.pth': 'resnest50-528c19ca.pth',
     'resnest101_imagenet.pth': 'resnest101-22405ba7.pth',
     'resnest269_imagenet.pth': 'resnest269-0cc87c48.pth',
+    'clip_vit_b16.pth': 'ViT-B-16.pt',
+}
+# Where authors publish what the commands above convert, and how to know it is whole.
+SOURCES = {
+    'ViT-B-16.pt': (
+        'OpenAI publishes ViT-B-16.pt, about 350 MB, at https://openaipublic.azureedge.'
+        'net/clip/models/5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
+        '/ViT-B-16.pt; its SHA-256 is the long part of that address'
+    ),
 }
 
 
@@ -36,6 +51,14 @@ def fix_of_weights(path: str) -> str:
     if os.path.join(Path(PRETRAIN).stem, '') in path:
         return f'wsss train {PRETRAIN}'
     return f'wsss convert SOURCE {shlex.quote(path)}'
+
+
+def where_weights_are_from(path: str) -> str:
+    """Say how to get a file of weights that one of our configs names."""
+    source = WEIGHTS.get(os.path.basename(path), '')
+    if source in SOURCES:
+        return f'make it with: {fix_of_weights(path)}. {SOURCES[source]}'
+    return 'the comments of the config say where they come from'
 
 
 def cam_config(path: str) -> str:
@@ -64,7 +87,7 @@ def drawn_with(root: str) -> str | None:
     from wsss_mm.datasets.synth_voc import MANIFEST
 
     try:
-        numbers = json.loads((Path(root) / MANIFEST).read_text())
+        numbers = read_object(Path(root) / MANIFEST, kind='a manifest')
         options = [(key, int(numbers[key])) for key in ('train', 'val', 'seed', 'size')]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -84,8 +107,8 @@ def fix_of_data(kind: str, dataset: Any, target: str, *, pseudo: bool) -> str:
         work = f'work_dirs/{Path(first).stem}'
         tool = tool_command('gen_pseudo.py')
         return f'{tool} {first} {work}/cam --out {work} --overwrite'
-    if kind == 'strays':
-        return 'nothing reads them: delete them, or add their images'
+    if kind in SAID:
+        return SAID[kind]
     table = dataset.tag_source == 'file' and os.path.isfile(dataset._tag_path())
     if kind == 'tags' and table:
         classes = '' if os.path.isdir(target) else f', or the classes in {target}'

@@ -1,7 +1,7 @@
 """What the command-line tools share to run a config: options, splits, launchers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import wsss_mm.engine  # noqa: F401  (a config may be based on a YAML file)
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_check import check_config, check_options
 from wsss_mm.workflow.config_files import find_config
+from wsss_mm.workflow.nested_datasets import plain_datasets
 
 METRICS_OF_MASKS = {'VOCIoUMetric', 'IoUMetric'}
 
@@ -49,6 +50,7 @@ def load_config(
         raise InputError(f'{path}: no config that Python can read ({error})') from error
     except InputError as error:  # of a file that it is based on
         raise InputError(f'{path}: {error}') from error
+    note_recipe_batch(cfg)
     whole = 'model' in cfg and 'custom_imports' in cfg
     if whole:
         # What is registered says which keys it reads.
@@ -64,6 +66,7 @@ def load_config(
             'their number, as in test_evaluator.0.threshold=0.3'
         ) from error
     keep_no_workers(cfg)
+    find_start_weights(cfg, Path(path))
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
@@ -79,6 +82,51 @@ def keep_no_workers(cfg: Config) -> None:
             loader['persistent_workers'] = False
 
 
+def find_start_weights(cfg: Config, path: Path) -> None:
+    """Let weights that a config names be found from any folder.
+
+    A path that leads nowhere from the current folder is tried from the folders that
+    hold the config, the innermost first.
+
+    Args:
+        cfg: The config; its ``load_from`` and ``init_cfg`` may become absolute.
+        path: Its file.
+    """
+    settings: list[tuple[Any, str]] = [(cfg, 'load_from')]
+    settings += [(one, 'checkpoint') for one in initialisations(cfg.get('model'))]
+    for owner, key in settings:
+        name = owner.get(key)
+        if not isinstance(name, str) or '://' in name or Path(name).exists():
+            continue
+        for folder in path.resolve().parents:
+            if (folder / name).is_file():
+                owner[key] = str(folder / name)
+                break
+
+
+def initialisations(value: Any) -> Iterator[Any]:
+    """List the dicts of a model that start a part of it from a file."""
+    if isinstance(value, dict):
+        if value.get('type') == 'Pretrained' and 'checkpoint' in value:
+            yield value
+        for part in value.values():
+            yield from initialisations(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from initialisations(part)
+
+
+def note_recipe_batch(cfg: Config) -> None:
+    """Note the batch that a recipe's learning rate belongs to: its own, on one GPU.
+
+    ``auto_scale_lr.enable=True`` then scales the rate to the images of a step, whatever
+    the options make of ``batch_size`` and however many processes train.
+    """
+    batch = (cfg.get('train_dataloader') or {}).get('batch_size')
+    if batch is not None and cfg.get('auto_scale_lr') is None:
+        cfg.auto_scale_lr = dict(enable=False, base_batch_size=batch)
+
+
 def register_components(cfg: Config) -> None:
     """Import what a config needs and make its registries the current ones."""
     import_modules_from_strings(**cfg.custom_imports)
@@ -90,8 +138,8 @@ def has_masks(cfg: Config, split: str) -> bool:
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
         return False
-    prefix = loader.dataset.get('data_prefix')
-    return prefix is None or prefix.get('seg_map_path') is not None
+    prefixes = [one.get('data_prefix') for one in plain_datasets(loader.dataset)]
+    return all(one is None or one.get('seg_map_path') is not None for one in prefixes)
 
 
 def with_tta(cfg: Config) -> Config:
@@ -105,7 +153,8 @@ def with_tta(cfg: Config) -> Config:
             f'{cfg.filename}: no tta_pipeline and tta_model; predict a single scale'
         )
     cfg = renamed(cfg, 'tta')
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for data in plain_datasets(cfg.test_dataloader.dataset):
+        data.pipeline = cfg.tta_pipeline
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     return cfg
 

@@ -13,9 +13,26 @@ from typing import TextIO
 
 from mmengine.dist import is_main_process
 
+from wsss_mm.io.atomic import remove_unfinished
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.child import is_alive, started_by
 
 LOCK = '.wsss.lock'
+MOST_CHARACTERS = 2**16
+# Seconds that a stage has to end after the command that started it.
+DYING = 20.0
+# Locks that this process has; a fork of it must not keep them when it is killed.
+HELD: set[TextIO] = set()
+
+
+def close_in_fork() -> None:
+    """Let go of the locks that a fork has inherited; the parent keeps them."""
+    for handle in HELD:
+        handle.close()
+    HELD.clear()
+
+
+os.register_at_fork(after_in_child=close_in_fork)
 
 
 @contextmanager
@@ -37,22 +54,28 @@ def locked(folder: str | Path) -> Iterator[None]:
         return
     path = Path(folder) / LOCK
     with acquire(path) as handle:
-        handle.truncate(0)
-        handle.write(json.dumps(owner()))
-        handle.flush()
+        HELD.add(handle)
         try:
+            handle.truncate(0)
+            handle.write(json.dumps(owner()))
+            handle.flush()
+            remove_unfinished(folder)
             yield
         finally:
             # While it is still ours: a file of the next owner is not removed.
             path.unlink(missing_ok=True)
+            HELD.discard(handle)
 
 
 def acquire(path: Path) -> TextIO:
     """Open a lock file that this process alone has.
 
+    The stage of a command that was killed ends soon after it, and is waited for.
+
     Raises:
         InputError: If another process has it, or it cannot be written.
     """
+    limit = time.monotonic() + DYING
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,8 +89,12 @@ def acquire(path: Path) -> TextIO:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.seek(0)
-            said = describe(handle.read())
+            text = handle.read(MOST_CHARACTERS)
             handle.close()
+            if is_dying(text) and time.monotonic() < limit:
+                time.sleep(0.1)
+                continue
+            said = describe(text)
             raise InputError(
                 f'{path.parent}: another command works in this folder ({said}); wait '
                 'for it, end it, or choose another folder'
@@ -82,10 +109,22 @@ def owner() -> dict[str, object]:
     """Describe this process for those that find its lock."""
     return dict(
         process=os.getpid(),
+        pipeline=started_by(),
         host=socket.gethostname(),
         started=time.strftime('%Y-%m-%d %H:%M:%S'),
         command=sys.argv,
     )
+
+
+def is_dying(text: str) -> bool:
+    """Say whether a lock's owner is a stage of a command that is gone."""
+    try:
+        found = json.loads(text)
+        pipeline, host = found['pipeline'], found['host']
+    except (ValueError, KeyError, TypeError):
+        return False
+    here = host == socket.gethostname()
+    return here and isinstance(pipeline, int) and not is_alive(pipeline)
 
 
 def describe(text: str) -> str:
@@ -97,5 +136,5 @@ def describe(text: str) -> str:
             f'process {found["process"]} on {found["host"]} since '
             f'{found["started"]}: {command}'
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return 'its lock does not say which'

@@ -13,7 +13,7 @@ A result of a model may carry a `Verify` entry beside the words for people:
 
 or, for a network, `Checkpoint` (below the work folder) instead of `Predictions`, `TTA:
 true` for several scales and mirrors, and `Config` if it is not the model's own. The
-`Metadata` must then tell Recipe, Seed, Hardware and Commit.
+`Metadata` must then state Recipe, Seed, Hardware and Commit.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,12 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
+from wsss_mm.workflow.yaml_file import Located, read_yaml
 
 FIGURES = ('mIoU', 'mIoU_best', 'best_threshold', 'mFN', 'mFP')
 CURVE_FIGURES = ('mIoU_best', 'best_threshold')
+AUTO = 'auto'
+# Figures are percentages and fractions.
+LARGEST = 1e6
+MOST_TOLERANCE = 100
 PROVENANCE = ('Recipe', 'Seed', 'Hardware', 'Commit')
 
 
@@ -72,43 +76,66 @@ def read_checks(path: str | Path) -> dict[str, list[Check]]:
         ValueError: If the file is missing or no metafile, or an entry has an
             unknown field, lacks one or holds the wrong kind of value.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f'{path}: no metafile that can be read ({error})') from error
+    content = read_yaml(path, kind='metafile')
     check_fields(content, str(path), needed=['Models'], known=['Collections'])
-    if not isinstance(content['Models'], list):
-        raise InputError(f'{path}: Models must be a list')
     checks: dict[str, list[Check]] = {}
-    for number, model in enumerate(content['Models'], start=1):
-        where = f'{path}: model {number}'
+    for number, model in enumerate(list_of(content, 'Models', str(path)), start=1):
+        where = f'{at(path, model)}: model {number}'
         known = ['In Collection', 'Metadata', 'Results']
         check_fields(model, where, needed=['Name', 'Config'], known=known)
-        name = str(model['Name'])
+        name = text_of(model, 'Name', where)
         if name in checks:
-            raise InputError(f'{path}: two models are called {name}')
-        checks[name] = checks_of(model, f'{path}: {name}')
+            raise InputError(f'{where}: two models are called {name}')
+        checks[name] = checks_of(model, path)
     return checks
 
 
-def checks_of(model: Mapping[str, Any], where: str) -> list[Check]:
+def checks_of(model: Mapping[str, Any], path: str | Path) -> list[Check]:
     """Read the results of one model that can be checked."""
     checks = []
-    for result in model.get('Results') or []:
+    name = f'{at(path, model)}: {model["Name"]}'
+    text_of(model, 'Config', name)
+    for result in list_of(model, 'Results', name):
+        where = f'{at(path, result)}: {model["Name"]}'
         known = ['Dataset', 'Metrics', 'Verify']
         check_fields(result, where, needed=['Task'], known=known)
         if 'Verify' in result:
-            lacking = [
-                key for key in PROVENANCE if key not in (model.get('Metadata') or {})
-            ]
+            told = model.get('Metadata') or {}
+            if not isinstance(told, dict):
+                raise InputError(f'{name}: Metadata is {brief(told)}, not fields')
+            lacking = [key for key in PROVENANCE if key not in told]
             if lacking:
                 raise InputError(
                     f'{where}: a result to verify needs {", ".join(lacking)} in the '
                     'Metadata'
                 )
-            place = f'{where}, {result["Task"]}'
-            checks.append(read_check(result['Verify'], model, result['Task'], place))
+            task = text_of(result, 'Task', where)
+            entry = result['Verify']
+            place = f'{at(path, entry)}: {model["Name"]}, {task}'
+            checks.append(read_check(entry, model, task, place))
     return checks
+
+
+def at(path: str | Path, entry: object) -> str:
+    """Name the file, and the line where an entry begins."""
+    return f'{path}:{entry.line}' if isinstance(entry, Located) else f'{path}'
+
+
+def list_of(entry: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    """Give a field that is a list, or empty."""
+    found = entry.get(key)
+    if found is not None and not isinstance(found, list):
+        raise InputError(f'{where}: {key} must be a list, not {brief(found)}')
+    return found or []
+
+
+def text_of(entry: Mapping[str, Any], key: str, where: str) -> str:
+    """Give a field that is one line of text, or a number."""
+    found = entry[key]
+    text = str(found) if isinstance(found, (int, str)) else ''
+    if not text.strip() or not text.isprintable():
+        raise InputError(f'{where}: {key} is {brief(found)}; write a line of text')
+    return text
 
 
 def check_trusted(config: str | Path, folders: Collection[str | Path]) -> None:
@@ -144,24 +171,52 @@ def read_check(entry: Any, model: Mapping[str, Any], task: str, where: str) -> C
     values, tolerance = entry['Values'], entry['Tolerance']
     if not isinstance(values, dict) or not values or set(values) - set(FIGURES):
         raise InputError(
-            f'{where}: Values is {values!r}; name figures out of {", ".join(FIGURES)}'
+            f'{where}: Values is {brief(values)}; name figures out of '
+            f'{", ".join(FIGURES)}'
         )
     for key, value in [*values.items(), ('Tolerance', tolerance)]:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(f'{where}: {key} is {value!r}; give a number')
-    if tolerance < 0:
-        raise InputError(f'{where}: Tolerance is {tolerance}; give 0 or more')
+        if not is_number(value):
+            raise InputError(f'{where}: {key} is {brief(value)}; give a number')
+    if not 0 <= tolerance < MOST_TOLERANCE:
+        raise InputError(
+            f'{where}: Tolerance is {tolerance}; give a number in [0, {MOST_TOLERANCE})'
+        )
+    check_source(entry, where)
     return Check(
         model=str(model['Name']),
-        task=str(task),
-        config=str(entry.get('Config', model['Config'])),
+        task=task,
+        config=text_of({**model, **entry}, 'Config', where),
         values={key: float(value) for key, value in values.items()},
         tolerance=float(tolerance),
         predictions=entry.get('Predictions'),
         checkpoint=entry.get('Checkpoint'),
         threshold=entry.get('Threshold'),
-        tta=bool(entry.get('TTA', False)),
+        tta=entry.get('TTA', False),
     )
+
+
+def check_source(entry: Mapping[str, Any], where: str) -> None:
+    """Refuse a source outside the work folder, and options of the wrong kind."""
+    key = 'Predictions' if 'Predictions' in entry else 'Checkpoint'
+    path = Path(text_of(entry, key, where))
+    if path.is_absolute() or '..' in path.parts:
+        raise InputError(f'{where}: {key} is {path}; name one below the work folder')
+    threshold, tta = entry.get('Threshold'), entry.get('TTA', False)
+    fits = threshold in (None, AUTO) or (is_number(threshold) and 0 <= threshold < 1)
+    if not fits:
+        raise InputError(
+            f'{where}: Threshold is {brief(threshold)}; give a number in [0, 1) or '
+            f'{AUTO}'
+        )
+    if not isinstance(tta, bool):
+        raise InputError(f'{where}: TTA is {brief(tta)}; give true or false')
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value is a number that others can be compared with."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= LARGEST
 
 
 def check_fields(
@@ -169,11 +224,13 @@ def check_fields(
 ) -> None:
     """Refuse an entry that lacks a field or has one that nobody knows."""
     if not isinstance(entry, dict):
-        raise InputError(f'{where}: {entry!r} is no mapping of fields')
+        raise InputError(f'{where}: {brief(entry)} is not a mapping of fields')
     unknown = [str(key) for key in entry if key not in (*needed, *known)]
     if unknown:
         fields = ', '.join([*needed, *known])
-        raise InputError(f'{where}: unknown field {unknown[0]!r}; there are {fields}')
+        raise InputError(
+            f'{where}: unknown field {brief(unknown[0])}; there are {fields}'
+        )
     lacking = [key for key in needed if key not in entry]
     if lacking:
         raise InputError(f'{where}: the field {lacking[0]} is missing')

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from wsss_mm.engine.hooks.pseudo_label_hook import CAM_FOLDER, MASK_FOLDER
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_files import find_config
@@ -15,6 +17,7 @@ from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder
 from wsss_mm.workflow.launch import load_config
 from wsss_mm.workflow.provenance import config_settings
 from wsss_mm.workflow.stage import Stage
+from wsss_mm.workflow.weights import start_weights
 
 Options = Mapping[str, Any]
 
@@ -22,6 +25,21 @@ Options = Mapping[str, Any]
 def settings_of_config(config: str | Path, options: Options) -> dict[str, Any]:
     """List what running a config with some options depends on."""
     return config_settings(load_config(str(config), options))
+
+
+def made_of(config: str | Path, network: Path | None, options: Options) -> list[Path]:
+    """List the files or folders of the weights that a CAM network predicts with.
+
+    Args:
+        config: Of the network.
+        network: Folder it was trained into; None if it needs no training, and starts
+            from files that its config names.
+        options: Config values to override.
+    """
+    if network is not None:
+        return [network]
+    files = start_weights(load_config(str(config), options)).values()
+    return [Path(file) for file in dict.fromkeys(files)]
 
 
 def train_stage(
@@ -85,7 +103,7 @@ def cams_stage(
             threshold=threshold,
             split=None if split is None else str(split),
         ),
-        inputs=() if network is None else (network,),
+        inputs=tuple(made_of(config, network, options)),
         outputs=(out / CAM_FOLDER, out / MASK_FOLDER),
     )
 
@@ -109,7 +127,7 @@ def seed_scores_stage(
             config=settings_of_config(config, options),
             split=None if split is None else str(split),
         ),
-        inputs=() if network is None else (network,),
+        inputs=tuple(made_of(config, network, options)),
         outputs=(out / SEED_FOLDER,),
     )
 
@@ -152,7 +170,7 @@ def refine_stage(
             split=None if split is None else str(split),
         ),
         # CAM files that are missing are made of the network's weights.
-        inputs=(*([] if network is None else [network]), *(affinity or ())[1:]),
+        inputs=(*made_of(config, network, options), *(affinity or ())[1:]),
         outputs=(out / mask_folder(chain),),
     )
 
@@ -184,6 +202,7 @@ def evaluation_stage(
     names: Path,
     num_classes: int,
     figures: Path,
+    class_file: Path | None = None,
     threshold: float | str | None = None,
     plot: Path | None = None,
     workers: int | None = None,
@@ -197,13 +216,18 @@ def evaluation_stage(
         names: List file of the images.
         num_classes: Classes, background included (K).
         figures: JSON file to write.
+        class_file: File of the class names; classes have numbers if None.
         threshold: Background threshold of CAM files, which are scored over the curve
             too; None for masks.
         plot: PNG file for the curve.
         workers: Processes; one a CPU if None.
     """
     command = ['eval_masks.py', str(predictions), str(truth), '--list', str(names)]
-    command += ['--classes', str(num_classes), '--json', str(figures)]
+    if class_file is None:
+        command += ['--classes', str(num_classes)]
+    else:
+        command += ['--names', str(class_file)]
+    command += ['--json', str(figures)]
     if threshold is not None:
         command += ['--curve', '--threshold', str(threshold)]
     if plot is not None:
@@ -295,8 +319,15 @@ def affinity_config(cam_config: str | Path) -> Path:
     return found
 
 
-def default_chain(cam_config: str | Path) -> str:
-    """Choose how masks are refined: as far as the configs beside a CAM config go."""
+def default_chain(cam_config: str | Path, cfg: Config) -> str:
+    """Choose how masks are refined: as far as the configs beside a CAM config go.
+
+    Args:
+        cam_config: Path or name of the config.
+        cfg: The same, read; its ``default_refine`` decides if it has one.
+    """
+    if cfg.get('default_refine') is not None:
+        return str(cfg.default_refine)
     path = find_config(cam_config)
     walks = path.with_name(f'{path.stem}_affinity.py').is_file()
     return 'rw_crf' if walks else 'none'

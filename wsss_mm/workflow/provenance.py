@@ -16,6 +16,8 @@ from wsss_mm.workflow.weights import fingerprint
 WITHOUT_EFFECT = {
     *('work_dir', 'filename', 'log_level', 'log_processor', 'vis_backends'),
     *('visualizer', 'launcher', 'resume'),
+    # A stage notes its own chain.
+    'default_refine',
 }
 WITHOUT_EFFECT_IN_LOADERS = {
     *('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory'),
@@ -32,6 +34,8 @@ def config_settings(cfg: Config) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key, value in cfg.to_dict().items():
         if key in WITHOUT_EFFECT:
+            continue
+        if key == 'auto_scale_lr' and not (value or {}).get('enable'):
             continue
         if key.endswith('_dataloader') and isinstance(value, dict):
             value = {

@@ -10,10 +10,12 @@ from wsss_mm.engine.checkpoint_file import (
     checkpoints_in,
     newest_whole,
     point_to,
-    remove_unfinished,
 )
+from wsss_mm.io.atomic import remove_unfinished
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.workflow.fixes import where_weights_are_from
+from wsss_mm.workflow.weights import start_weights
 
 STOCK_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook')
 
@@ -87,22 +89,22 @@ def refuse_to_start_again(folder: Path, *, or_start: bool) -> None:
     )
 
 
-def check_start_weights(cfg: Config) -> None:
+def check_start_weights(cfg: Config, *, what: str = 'training') -> None:
     """Check that the weights are there which a new training starts from.
 
+    Args:
+        cfg: Of the network.
+        what: What starts from them: a training, or a network that needs none.
+
     Raises:
-        ValueError: If a file is missing.
+        InputError: If a file is missing.
     """
-    init_cfg = cfg.model.get('backbone', {}).get('init_cfg') or {}
-    pretrained = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    for key, path in (
-        ('load_from', cfg.get('load_from')),
-        ('model.backbone.init_cfg.checkpoint', pretrained),
-    ):
+    files = {'load_from': cfg.get('load_from'), **start_weights(cfg)}
+    for key, path in files.items():
         if path and '://' not in path and not Path(path).is_file():
             raise InputError(
-                f'{path}: no such file, but the training starts from its weights '
-                f'({key}); the comments of the config say where they come from. '
+                f'{path}: no such file, but the {what} starts from its weights '
+                f'({key}); {where_weights_are_from(path)}. '
                 f'--cfg-options {key}=... names another file'
             )
 

@@ -7,6 +7,7 @@ finished under others.
 """
 
 import json
+import math
 import re
 import shlex
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from wsss_mm.io.atomic import atomic_write
+from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.workflow.child import follow
@@ -27,6 +29,8 @@ from wsss_mm.workflow.provenance import digest_of_input, relative_to
 # Those that can be run in several processes; the others take one.
 LAUNCHED = {'train.py', 'gen_pseudo.py', 'test.py'}
 MESSAGE = re.compile(r'(\S+: )?error: ')
+# As torch's launcher lists processes, the first to end as the last.
+KILLED = re.compile(r'^ *traceback *: Signal \d+ \(\w+\) received by PID \d+$')
 SHOWN = 12
 
 
@@ -115,7 +119,7 @@ def finished_seconds(stage: Stage, folder: Path, wanted: Mapping[str, Any]) -> f
     """
     marker = stage.marker(folder)
     done = read_note(marker)
-    if 'made_with' not in done:
+    if not isinstance(done.get('made_with'), dict):
         raise InputError(
             f'{marker}: an earlier version wrote it, without the settings of the '
             'stage; choose another --work-dir, or delete the marker to run the stage '
@@ -128,7 +132,15 @@ def finished_seconds(stage: Stage, folder: Path, wanted: Mapping[str, Any]) -> f
             f'{changes}\nchoose another --work-dir, or delete the marker and what the '
             'stage made to run it again'
         )
-    return float(done['seconds'])
+    seconds = done.get('seconds')
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InputError(
+            f'{marker}: seconds is {brief(done.get("seconds"))}, not a number of them; '
+            'delete the marker to run the stage again on the files that are there'
+        )
+    return float(seconds)
 
 
 def begin(stage: Stage, folder: Path, wanted: Mapping[str, Any]) -> bool:
@@ -204,6 +216,9 @@ def what_it_said(output: bytes) -> list[str]:
     Behind the message a launcher of several processes writes a page of its own.
     """
     lines = output.decode(errors='replace').splitlines()
+    killed = [line.partition(': ')[2] for line in lines if KILLED.search(line)]
+    if killed and not any(MESSAGE.match(line) for line in lines):
+        return [f'{killed[-1]} (of several processes the first that ended)']
     end = max(0, len(lines) - SHOWN)
     first = next((i for i, line in enumerate(lines) if MESSAGE.match(line)), end)
     return lines[first : first + SHOWN]

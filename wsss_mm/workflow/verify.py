@@ -13,6 +13,7 @@ from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_files import shipped
 from wsss_mm.workflow.launch import has_masks, load_config
 from wsss_mm.workflow.metafile import Check, check_trusted, read_checks
+from wsss_mm.workflow.nested_datasets import only_dataset
 from wsss_mm.workflow.stage import Stage, run_stage
 
 # Values are written with few digits; a tolerance of 0 means: the same digits.
@@ -104,7 +105,7 @@ def verify_check(
             command = test_command(check, source, figures)
             metric = 'test_evaluator' + '.0' * isinstance(cfg.test_evaluator, list)
             changed = {**options, f'{metric}.output_json': str(figures)}
-        stage = Stage(f'verify_{check.model}', tuple(command), options=changed)
+        stage = Stage('verify', tuple(command), options=changed)
         run_stage(stage, Path(scratch))
         if not figures.is_file():
             raise InputError(f'{check.model}: tools/{command[0]} gave no figures')
@@ -122,7 +123,13 @@ def verify_check(
 
 def masks_command(check: Check, cfg: Config, source: Path, figures: Path) -> list[str]:
     """Write the command that scores a folder of CAM files or masks."""
-    data = cfg.val_dataloader.dataset if has_masks(cfg, 'val') else ConfigDict()
+    data = ConfigDict()
+    if has_masks(cfg, 'val'):
+        data = only_dataset(
+            cfg.val_dataloader.dataset,
+            where=f'{check.config}: val_dataloader.dataset',
+            remedy='masks are scored on one',
+        )
     prefix = data.get('data_prefix') or {}
     if prefix.get('seg_map_path') is None:
         raise InputError(

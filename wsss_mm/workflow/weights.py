@@ -1,14 +1,18 @@
 """Find the weights of a training, and load them into models that they fit."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.config import Config
+from mmengine.model import BaseModule, BaseTTAModel, is_model_wrapper
 from torch import nn
 
 from wsss_mm.engine.checkpoint_file import checkpoints_in, newest_whole, read_checkpoint
+from wsss_mm.engine.finite import first_non_finite
+from wsss_mm.engine.hooks.weights_fit_hook import pretrained_modules
 from wsss_mm.engine.weights import digest_of, weights_in
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
@@ -52,7 +56,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a checkpoint that must fit the model exactly.
 
     Raises:
-        ValueError: If names or shapes differ: the checkpoint is another config's.
+        ValueError: If names or shapes differ: the checkpoint is another config's. Or
+            if a weight is not finite.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = cast('nn.Module', model.module)
@@ -73,6 +78,68 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
             f'count?\n  {shown}'
         )
     model.load_state_dict(weights)
+    name = first_non_finite(model)
+    if name is not None:
+        raise InputError(
+            f'{path}: its weights are not finite ({name}), the training has diverged; '
+            'train anew with a lower learning rate'
+        )
+
+
+def load_start_weights(model: nn.Module) -> None:
+    """Load what the ``init_cfg`` of a network's parts name, for one without training.
+
+    Raises:
+        InputError: If a file is missing, or does not hold all tensors of its part.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = cast('nn.Module', model.module)
+    for name, module, init_cfg in pretrained_modules(model):
+        file = init_cfg['checkpoint']
+        if '://' in file:
+            cast('BaseModule', module).init_weights()
+            continue
+        given = weights_in(read_checkpoint(file, lazily=True), file)
+        prefix = (init_cfg.get('prefix') or '').rstrip('.')
+        prefix = f'{prefix}.' if prefix else ''
+        own = module.state_dict()
+        wrong = [
+            key
+            for key in own
+            if prefix + key not in given or given[prefix + key].shape != own[key].shape
+        ]
+        if wrong:
+            raise InputError(
+                f'{file}: {len(wrong)} of {len(own)} tensors of {name} are missing '
+                f'or differ, {prefix}{wrong[0]} for one; is it of another network?'
+            )
+        module.load_state_dict({key: given[prefix + key] for key in own})
+
+
+def start_weights(cfg: Config) -> dict[str, str]:
+    """List the files of weights that the network of a config starts from.
+
+    Args:
+        cfg: Its ``model`` may be wrapped for test-time augmentation.
+
+    Returns:
+        Per dotted key the file, of those on this machine.
+    """
+    return {
+        key: path
+        for key, path in checkpoints_below(cfg.model, 'model')
+        if '://' not in path
+    }
+
+
+def checkpoints_below(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Find the entries called ``checkpoint`` in nested dicts, by dotted key."""
+    if not isinstance(value, dict):
+        return
+    for name, inner in value.items():
+        if name == 'checkpoint' and isinstance(inner, str):
+            yield f'{key}.{name}', inner
+        yield from checkpoints_below(inner, f'{key}.{name}')
 
 
 def latest_weights(work_dir: str | Path) -> Path:

@@ -1,6 +1,8 @@
 # IRN's edge branch on ResNet-50, in the form of Puzzle-CAM; the backbone is frozen.
 model = dict(
     type='AffinityNet',
+    # As IRN and Puzzle-CAM predict: on the square of the training crops.
+    pad_size=512,
     data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
     backbone=dict(
         type='ResNetStem',

@@ -1,6 +1,8 @@
 # IRN's edge branch on ResNeSt-101, as Puzzle-CAM trains it; the backbone is frozen.
 model = dict(
     type='AffinityNet',
+    # As IRN and Puzzle-CAM predict: on the square of the training crops.
+    pad_size=512,
     data_preprocessor=dict(type='SegDataPreProcessor', size_divisor=1),
     backbone=dict(
         type='ResNeStStem',

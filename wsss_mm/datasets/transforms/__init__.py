@@ -4,6 +4,7 @@ from wsss_mm.datasets.transforms.colour import ColorJitterPIL, NormalizeFloat
 from wsss_mm.datasets.transforms.formatting import PackWSSSInputs
 from wsss_mm.datasets.transforms.geometry import (
     PILResize,
+    PILResizeToMultiple,
     RandomCropPad,
     RandomRescale,
     RandomResizeLong,
@@ -24,6 +25,7 @@ __all__ = [
     'LoadTrainingMask',
     'NormalizeFloat',
     'PILResize',
+    'PILResizeToMultiple',
     'PackWSSSInputs',
     'RandomCropPad',
     'RandomHSVShift',

@@ -73,6 +73,34 @@ class PILResize(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class PILResizeToMultiple(BaseTransform):
+    """Enlarge the image to sides that are multiples of a patch, as CLIP-ES does.
+
+    Sets `img`, `img_shape` and `scale_factor` (width, height); the aspect may change a
+    little. Masks are left alone.
+
+    Args:
+        divisor: What both sides become multiples of, in pixels.
+
+    Raises:
+        InputError: If the divisor is not positive.
+    """
+
+    def __init__(self, divisor: int) -> None:
+        if not (isinstance(divisor, int) and divisor > 0):
+            raise InputError(f'divisor={divisor}; give a number of pixels above 0')
+        self.divisor = divisor
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize the image of the results."""
+        height, width = (side + -side % self.divisor for side in results['img_shape'])
+        return set_size(results, (width, height))
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(divisor={self.divisor})'
+
+
+@TRANSFORMS.register_module()
 class RandomResizeLong(BaseTransform):
     """Resize the image so that its long side is drawn from a range.
 
@@ -144,7 +172,7 @@ def set_size(results: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
 
 @TRANSFORMS.register_module()
 class RandomRescale(BaseTransform):
-    """Resize the image by a random factor, with the bicubic filter of OpenCV.
+    """Resize the image by a random factor.
 
     Sets `img`, `img_shape` and `scale_factor`. The labels listed in `seg_fields` follow
     without interpolation.
@@ -152,35 +180,56 @@ class RandomRescale(BaseTransform):
     Args:
         low: Least factor on both sides; each side is rounded half to even.
         high: Greatest factor.
+        interpolation: Filter of mmcv's ``imresize``.
+        backend: ``'cv2'``, or ``'pillow'`` whose filters widen as they shrink.
 
     Raises:
         ValueError: If the range is empty.
 
     Reference:
-        SEAM's released retraining code.
+        SEAM's released retraining code; with Pillow's bilinear filter WeCLIP's, which
+        cuts the sides off instead of rounding them.
 
     Note:
         MMSegmentation's `RandomResize` draws the factor of a given box, into which the
         image is fitted whatever its size.
     """
 
-    def __init__(self, low: float, high: float) -> None:
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        interpolation: str = 'bicubic',
+        backend: str = 'cv2',
+    ) -> None:
         if not 0 < low <= high:
             raise InputError(f'low={low}, high={high}; give 0 < low <= high')
         self.low = low
         self.high = high
+        self.interpolation = interpolation
+        self.backend = backend
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Draw the factor and resize the image of the results."""
         size = scaled_size(results['img'].shape[:2], uniform(self.low, self.high))
         resize = TRANSFORMS.build(
-            dict(type='Resize', scale=size, keep_ratio=False, interpolation='bicubic')
+            dict(
+                type='Resize',
+                scale=size,
+                keep_ratio=False,
+                interpolation=self.interpolation,
+                backend=self.backend,
+            )
         )
         resized: dict[str, Any] = resize(results)
         return resized
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(low={self.low}, high={self.high})'
+        return (
+            f'{type(self).__name__}(low={self.low}, high={self.high}, '
+            f'interpolation={self.interpolation!r}, backend={self.backend!r})'
+        )
 
 
 @TRANSFORMS.register_module()

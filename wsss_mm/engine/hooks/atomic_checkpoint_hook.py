@@ -36,7 +36,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Note:
         Twice the disk space of MMEngine's with ``max_keep_ckpts=1``, while saving.
-        Folders that are no local ones are written as MMEngine does. Arguments are
+        Folders that are not local ones are written as MMEngine does. Arguments are
         MMEngine's.
     """
 

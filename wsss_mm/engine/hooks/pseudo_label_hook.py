@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from mmengine.utils import ProgressBar
 
+from wsss_mm.io.atomic import remove_unfinished
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask
 from wsss_mm.io.output_folder import OutputFolder
@@ -86,6 +87,7 @@ class PseudoLabelHook(Hook):
         self.progress = progress and sys.stdout.isatty() and is_main_process()
         self.bar: ProgressBar | None = None
         self.output = OutputFolder(out_dir, inputs=inputs)
+        self.written: dict[str, str] = {}
 
     def before_run(self, runner: Runner) -> None:
         """Fail early when nothing can be written."""
@@ -96,6 +98,9 @@ class PseudoLabelHook(Hook):
                 f'{self.out_dir}: cannot be made a folder ({error.strerror}); '
                 'choose another output folder'
             ) from error
+        if is_main_process():
+            for name in (CAM_FOLDER, MASK_FOLDER):
+                remove_unfinished(self.out_dir / name, below=True)
         if not os.access(self.out_dir, os.W_OK):
             raise InputError(
                 f'{self.out_dir}: cannot be written to; choose another output folder'
@@ -112,7 +117,8 @@ class PseudoLabelHook(Hook):
         self.protect(runner.val_dataloader.dataset)
 
     def protect(self, dataset: Any) -> None:
-        """Let nothing be written into a dataset's folders."""
+        """Let nothing be written into a dataset's folders; begin a pass over it."""
+        self.written = {}
         self.output.protect(input_folders(dataset))
 
     def after_test_iter(
@@ -136,6 +142,13 @@ class PseudoLabelHook(Hook):
     def write(self, sample: BaseDataElement, palette: list) -> None:
         """Save one prediction; the mask comes last and marks the image as done."""
         name = sample.metainfo['img_id']
+        image = str(sample.metainfo.get('img_path', name))
+        if self.written.setdefault(name, image) != image:
+            raise InputError(
+                f'{image} and {self.written[name]} have one name, {name!r}, so that '
+                'one would replace the results of the other; give each dataset an '
+                'output folder'
+            )
         if self.save_cams:
             if 'image_labels' not in sample:
                 raise InputError(

@@ -1,3 +1,6 @@
+from .attention_vit import AttentionViT
+from .clip_dino import CLIPWithDINO
+from .clip_vit import CLIPVisionTransformer
 from .resnest_wsss import ResNeStWSSS
 from .resnet38d import ResNet38d
 from .resnet_stem import ResNeStStem, ResNetStem
@@ -6,6 +9,9 @@ from .vgg16_wsss import VGG16WSSS, VGG16SeeNet
 
 __all__ = [
     'VGG16WSSS',
+    'AttentionViT',
+    'CLIPVisionTransformer',
+    'CLIPWithDINO',
     'ResNeStStem',
     'ResNeStWSSS',
     'ResNet38d',

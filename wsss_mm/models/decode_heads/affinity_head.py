@@ -174,6 +174,15 @@ class AffinityHead(BaseAffinityHead):
         labels = affinity_label(seeds, self.radius, pairs=self.pairs)
         return {'loss_affinity': affinity_loss(affinity, labels)}
 
-    def predict(self, views: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
-        """Compute the affinity map of every image from its only view."""
-        return {'affinity': self.affinity(views[0])}
+    def predict(
+        self, views: list[tuple[Tensor, ...]], cells: tuple[int, int]
+    ) -> dict[str, Tensor]:
+        """Compute the affinity map of every image from its only view.
+
+        Args:
+            views: Features of the padded images.
+            cells: (h, w) cells of the images; padding has no part in a pair.
+        """
+        embedding = self(views[0])[..., : cells[0], : cells[1]]
+        affinity = pair_affinity(embedding, self.radius, pairs=self.pairs)
+        return {'affinity': affinity}

@@ -27,11 +27,16 @@ class BaseAffinityHead(BaseModule):
         """Compare affinities with what the samples' seeds say of the pairs."""
 
     @abstractmethod
-    def predict(self, views: list[Features]) -> dict[str, Tensor]:
+    def predict(
+        self, views: list[Features], cells: tuple[int, int]
+    ) -> dict[str, Tensor]:
         """Compute maps of every image.
 
         Args:
-            views: Features of the images and, if `sees_mirror`, of their mirrors.
+            views: Features of the padded images and, if `sees_mirror`, of their padded
+                mirrors.
+            cells: (h, w) cells of the images, at the upper left; the others are
+                padding.
 
         Returns:
             ``affinity``, shape (B, P, h, w), and what else the head gives.

@@ -219,7 +219,7 @@ def build_base(config: dict, num_classes: int) -> BaseCAMHead:
     """Build the head that another one adds to, over the same classes.
 
     Raises:
-        InputError: If it is no CAM head.
+        InputError: If it is not a CAM head.
     """
     head = MODELS.build({**config, 'num_classes': num_classes})
     if not isinstance(head, BaseCAMHead):

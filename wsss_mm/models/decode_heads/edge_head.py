@@ -108,17 +108,23 @@ class EdgeHead(BaseAffinityHead):
         labels = affinity_label(seeds, self.train_radius, pairs=self.pairs)
         return {'loss_affinity': affinity_loss(affinity, labels)}
 
-    def predict(self, views: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
+    def predict(
+        self, views: list[tuple[Tensor, ...]], cells: tuple[int, int]
+    ) -> dict[str, Tensor]:
         """Compute edges and affinity map of every image.
 
         Args:
-            views: Features of the images, and of their mirrors.
+            views: Features of the padded images, and of their padded mirrors.
+            cells: (h, w) cells of the images.
 
         Returns:
             ``affinity``, shape (B, P, h, w), and ``edge``, shape (B, 1, h, w), in
             [0, 1].
         """
-        straight, mirrored = (self(features) for features in views)
+        height, width = cells
+        straight, mirrored = (
+            self(features)[..., :height, :width] for features in views
+        )
         edge = ((straight + mirrored.flip(-1)) / 2).sigmoid()
         affinity = edge_affinity(edge[:, 0], self.radius, pairs=complete_pairs)
         return {'affinity': affinity, 'edge': edge}

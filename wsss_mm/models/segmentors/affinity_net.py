@@ -21,12 +21,17 @@ class AffinityNet(BaseModel):
     Args:
         backbone: Config of the backbone.
         decode_head: Config of an :class:`AffinityHead` or :class:`EdgeHead`.
+        pad_size: Side of the square that smaller images are padded to at inference; 0
+            pads to whole cells only.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: MMEngine weight initialisation.
 
     Note:
         At inference an image is padded at the right and at the bottom with zeros to
-        a multiple of the stride, as in AffinityNet's released code.
+        a multiple of the stride, as in AffinityNet's released code, or to the square of
+        the training crops (512), as in that of IRN and Puzzle-CAM, whose normalisation
+        sees the padding. A mirror is padded after it was flipped. Those codes cut off
+        what exceeds the square; here a larger image is padded to whole cells.
     """
 
     def __init__(
@@ -34,10 +39,12 @@ class AffinityNet(BaseModel):
         backbone: dict,
         decode_head: dict,
         *,
+        pad_size: int = 0,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        self.pad_size = pad_size
         self.backbone = MODELS.build(backbone)
         self.decode_head = MODELS.build(decode_head)
         if not isinstance(self.decode_head, BaseAffinityHead):
@@ -81,14 +88,23 @@ class AffinityNet(BaseModel):
             return self.decode_head.loss(self.extract_feat(inputs), data_samples)
         return self.predict(inputs, data_samples)
 
+    def pad(self, images: Tensor) -> Tensor:
+        """Pad images (B, 3, H, W) with zeros, at the right and at the bottom."""
+        height, width = images.shape[-2:]
+        below, right = (
+            max(self.pad_size - side, -side % self.stride) for side in (height, width)
+        )
+        return F.pad(images, (0, right, 0, below))
+
     def predict(self, inputs: Tensor, data_samples: list) -> list[BaseDataElement]:
         """Put the affinity map of every image into its sample."""
         height, width = inputs.shape[-2:]
-        padded = F.pad(inputs, (0, -width % self.stride, 0, -height % self.stride))
-        views = [self.extract_feat(padded)]
+        cells = (-(-height // self.stride), -(-width // self.stride))
+        views = [inputs]
         if self.decode_head.sees_mirror:
-            views.append(self.extract_feat(padded.flip(-1)))
-        for name, maps in self.decode_head.predict(views).items():
+            views.append(inputs.flip(-1))
+        features = [self.extract_feat(self.pad(view)) for view in views]
+        for name, maps in self.decode_head.predict(features, cells).items():
             for sample, one in zip(data_samples, maps):
                 sample.set_data({name: PixelData(data=one)})
         return data_samples

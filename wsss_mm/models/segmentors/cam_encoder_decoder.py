@@ -15,10 +15,12 @@ from wsss_mm.utils.errors import InputError
 
 from .cam_prediction import (
     ViewCAM,
+    image_region,
     present_classes,
     to_file,
     write_predictions,
 )
+from .patches import check_patches, pad_to_patches, patch_sides
 
 
 @MODELS.register_module()
@@ -28,8 +30,8 @@ class CAMEncoderDecoder(EncoderDecoder):
     Training takes the views of a data wrapper, or plain images as the single
     view ``'full'``. Predicted samples carry ``seg_logits`` (raw CAM of the tags'
     classes) and ``cam`` (normalised), both :class:`PresentMaps`, ``pred_sem_seg`` and
-    ``tag_scores``. ``test_cfg`` holds ``normalization`` ('min_max' as SEAM, or 'max' as
-    AffinityNet) and ``background_threshold``.
+    ``tag_scores``. ``test_cfg`` holds ``normalization`` ('min_max' as SEAM, 'max' as
+    AffinityNet, or 'none' for maps in [0, 1]) and ``background_threshold``.
 
     Attributes:
         dataset_meta: The dataset's metainfo, of which heads that read words get
@@ -51,7 +53,7 @@ class CAMEncoderDecoder(EncoderDecoder):
 
     Raises:
         InputError: If there is an auxiliary head, inference by sliding windows is
-            asked for, or the head is no CAM head.
+            asked for, or the head is not a CAM head.
 
     Note:
         mmseg's own ``EncoderDecoder`` takes the argmax over foreground channels
@@ -120,7 +122,7 @@ class CAMEncoderDecoder(EncoderDecoder):
             maps = self.neck(output.maps, inputs)
         else:
             maps = self.neck(output.maps)
-        return BackboneOutput(tuple(maps), output.attention)
+        return BackboneOutput(tuple(maps), output.attention, output.class_tokens)
 
     def extract_feat(self, inputs: Tensor) -> Features:
         """Compute the features, with the neck's maps where there is one."""
@@ -136,12 +138,14 @@ class CAMEncoderDecoder(EncoderDecoder):
         """Run the network on every view; gather what the head may look at."""
         outputs = {name: self.encode(view.image) for name, view in views.items()}
         attention = {name: output.attention for name, output in outputs.items()}
+        tokens = {name: output.class_tokens for name, output in outputs.items()}
         return Context(
             features={name: output.maps for name, output in outputs.items()},
             views=views,
             image_labels=image_labels,
             class_names=self.class_names,
             attention=attention if any(attention.values()) else None,
+            class_tokens=tokens if any(tokens.values()) else None,
             image_sizes=image_sizes,
         )
 
@@ -149,6 +153,9 @@ class CAMEncoderDecoder(EncoderDecoder):
         """Compute the head's losses over all views of a batch."""
         if isinstance(inputs, Tensor):
             inputs = {'full': View(inputs, identity)}
+        sides = patch_sides(self.backbone)
+        for name, view in inputs.items():
+            check_patches(name, view.image, sides)
         head = self.decode_head
         labels = stack_image_labels(data_samples, head.num_foreground)
         return head.loss(self.look(inputs, image_labels=labels))
@@ -181,16 +188,25 @@ class CAMEncoderDecoder(EncoderDecoder):
         if any('image_labels' in sample for sample in data_samples):
             labels = stack_image_labels(data_samples, head.num_foreground)
         sizes = tuple(tuple(s.metainfo['ori_shape'][:2]) for s in data_samples)
+        padded = pad_to_patches(inputs, patch_sides(self.backbone))
         with torch.set_grad_enabled(head.needs_gradients or torch.is_grad_enabled()):
             context = self.look(
-                {'full': View(inputs, identity)}, image_labels=labels, image_sizes=sizes
+                {'full': View(padded, identity)}, image_labels=labels, image_sizes=sizes
             )
             cams, logits = head.predict(context)
         views = []
         for sample, cam, scores in zip(data_samples, cams.detach(), logits.detach()):
             classes = present_classes(sample, head.num_foreground).to(cam.device)
-            size = context.input_size()
-            views.append(ViewCAM(cam[classes], classes, scores, size, sample.metainfo))
+            views.append(
+                ViewCAM(
+                    cam[classes],
+                    classes,
+                    scores,
+                    context.input_size(),
+                    image_region(inputs, sample.metainfo),
+                    sample.metainfo,
+                )
+            )
         return views
 
     def write(

@@ -13,13 +13,19 @@ from wsss_mm.functional import (
     inference_min_max_norm,
     present_masks,
 )
-from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead
+from wsss_mm.models.decode_heads.base_cam_head import BaseCAMHead, resize
 from wsss_mm.models.structures import PresentMaps
-from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.errors import InputError, NotFiniteError
 
-NORMALIZATIONS = {'min_max': inference_min_max_norm, 'max': inference_max_norm}
+NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    'min_max': inference_min_max_norm,
+    'max': inference_max_norm,
+    # For maps that a head has normalised in cells.
+    'none': lambda maps: maps,
+}
 AXES = {'horizontal': -1, 'vertical': -2}
 
+Region = tuple[slice, slice]
 Fuse = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -31,7 +37,8 @@ class ViewCAM:
         cam: Its maps of the present classes, shape (n, h, w) or (n, M, h, w).
         classes: Their foreground indices, ascending, shape (n,).
         logits: Logits of the image labels of all classes, shape (C,).
-        input_size: (H, W) of the network's input.
+        input_size: (H, W) of the network's input, which the cells cover.
+        region: Rows and columns of it where the image is; the rest is padding.
         metainfo: The sample's ``ori_shape`` and, if mirrored, ``flip``.
     """
 
@@ -39,7 +46,13 @@ class ViewCAM:
     classes: Tensor
     logits: Tensor
     input_size: tuple[int, int]
+    region: Region
     metainfo: dict
+
+    @property
+    def padded(self) -> bool:
+        """Say whether the input holds more than the image."""
+        return self.region != tuple(slice(0, side) for side in self.input_size)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -61,13 +74,33 @@ def present_classes(sample: BaseDataElement, num_foreground: int) -> Tensor:
     return torch.arange(num_foreground)
 
 
+def image_region(images: Tensor, metainfo: dict) -> Region:
+    """Give rows and columns of a batch's images that are not padding.
+
+    Args:
+        images: What the data preprocessor gave, shape (B, 3, H, W).
+        metainfo: Of the sample; the preprocessor has noted its padding.
+    """
+    padding = metainfo.get('img_padding_size') or metainfo.get('padding_size')
+    left, right, top, bottom = padding or (0, 0, 0, 0)
+    height, width = images.shape[-2:]
+    return slice(top, height - bottom), slice(left, width - right)
+
+
 def to_file(head: BaseCAMHead, view: ViewCAM, cam: Tensor) -> Tensor:
     """Bring maps of the present classes to the size of the image file, (n, H, W)."""
     large = cam.new_empty((len(cam), *view.image_size))
     # One class after the other: what a head makes at the input's size is larger still.
     for index in range(len(cam)):
         one = cam[index : index + 1]
-        large[index] = head.to_image(one, view.input_size, view.image_size)[0]
+        if not view.padded:
+            large[index] = head.to_image(one, view.input_size, view.image_size)[0]
+            continue
+        # Cells lie on the padded input: what is padding is cut off in its pixels.
+        pixels = head.to_image(one, view.input_size, view.input_size)
+        rows, columns = view.region
+        cut = pixels[:, rows, columns]
+        large[index] = resize(cut[None], view.image_size)[0, 0]
     return large
 
 
@@ -89,7 +122,9 @@ def fuse_views(
     groups: dict[object, list[ViewCAM]] = {}
     meet = linear and head.linear
     for number, view in enumerate(views):
-        key = (view.cam.shape, view.input_size) if meet else number
+        # A mirrored image has its padding on the other side.
+        together = meet and not view.padded
+        key = (view.cam.shape, view.input_size) if together else number
         groups.setdefault(key, []).append(view)
     fused: Tensor | None = None
     for first, *others in groups.values():
@@ -159,7 +194,7 @@ def write_predictions(
         raws: Per image the raw maps of its classes, shape (n, H, W).
         views: Per image one of its views.
         tag_scores: Per image the probability of each class, shape (C,).
-        normalization: ``'min_max'`` or ``'max'``.
+        normalization: ``'min_max'``, ``'max'`` or ``'none'``.
         threshold: Constant score of the background, not negative.
 
     Raises:
@@ -174,7 +209,7 @@ def write_predictions(
     finite = torch.stack([cam.isfinite().all() for cam in cams]).tolist()
     if not all(finite):
         name = samples[finite.index(False)].metainfo.get('img_path', 'an image')
-        raise InputError(
+        raise NotFiniteError(
             f'{name}: the CAM is not finite; the network has diverged, train it with '
             'a lower learning rate'
         )

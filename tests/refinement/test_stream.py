@@ -13,7 +13,7 @@ from wsss_mm.refinement import (
     refine_all,
     run_pool,
 )
-from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.parallel import Failure
 
 CHAIN = (PowerBackground(alpha=2),)
 
@@ -64,9 +64,9 @@ def test_order_errors_and_bounds_in_workers(tmp_path):
     for result in refine_all(draw(), (Here(), *CHAIN), workers=1):
         results.append(result)
         assert len(drawn) - len(results) <= 1  # two in flight, one of them given
-    (name, error) = results.pop(3)
-    assert (name, type(error)) == ('image3', InputError)
-    assert str(tmp_path / 'no.jpg') in str(error)
+    (name, failure) = results.pop(3)
+    assert (name, failure.name, failure.traceback) == ('image3', 'image3', None)
+    assert str(tmp_path / 'no.jpg') in failure.message
     assert [name for name, _ in results] == [f'image{i}' for i in range(9) if i != 3]
     assert all(isinstance(result, Seed) for _, result in results)
 
@@ -74,19 +74,23 @@ def test_order_errors_and_bounds_in_workers(tmp_path):
 def test_workers_load_what_nothing_here_needs(tmp_path):
     missing = SeedFiles(tmp_path / 'no.jpg', tmp_path / 'no.npz')
     results = list(refine_all([('a', missing), *jobs(2)], CHAIN, workers=2))
-    assert isinstance(results[0][1], ValueError)
+    assert isinstance(results[0][1], Failure)
     check(results[1:], 2)
 
 
 def test_an_error_beside_the_network_is_one_image():
     for workers in (0, 1):
         results = list(refine_all(jobs(4), (Here(),), workers=workers))
-        assert [isinstance(r, Exception) for _, r in results] == [
+        assert [isinstance(r, Failure) for _, r in results] == [
             False,
             False,
             True,
             False,
         ]
+        # A ValueError is not an InputError: it is ours, and its place is known.
+        (_, failure) = results[2]
+        assert failure.message == 'ValueError: half'
+        assert "raise ValueError('half')" in failure.traceback
 
 
 def test_an_early_end_leaves_no_process():

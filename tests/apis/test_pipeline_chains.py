@@ -1,0 +1,59 @@
+"""Chains of refiners are compared in one folder; the segmenter is trained once."""
+
+import pytest
+
+from wsss_mm.apis import pipeline
+
+
+@pytest.fixture
+def planned(monkeypatch, tmp_path):
+    """Plan a run of SynthVOC's CAM; give its stages by name, in order."""
+
+    def plan(*chains, segmenter=None):
+        kept = []
+
+        def note(stages, folder, *, gpus):
+            kept.extend(stages)
+            return {}
+
+        monkeypatch.setattr(pipeline, 'run_stages', note)
+        monkeypatch.setattr(pipeline, 'write_results', lambda *args, **kwargs: {})
+        pipeline.run_method(
+            'cam_r18_synth',
+            work_dir=tmp_path / 'work',
+            chain=list(chains) or None,
+            segmenter=segmenter,
+        )
+        return {stage.name: stage for stage in kept}
+
+    return plan
+
+
+def test_more_chains_come_behind_the_segmenter(planned, tmp_path):
+    first = planned('crf')
+    assert list(first)[-2:] == ['train_segmenter', 'test_segmenter']
+    more = planned('crf', 'pamr', 'rw+crf', 'none')
+    assert list(more)[: len(first)] == list(first)
+    assert list(more)[len(first) :] == [
+        *('refine_pamr', 'eval_pamr'),
+        *('seed_scores', 'train_affinity', 'refine_rw_crf', 'eval_rw_crf'),
+    ]
+    segmenter = first['train_segmenter']
+    assert more['train_segmenter'].settings == segmenter.settings
+    assert more['train_segmenter'].inputs == segmenter.inputs
+    assert segmenter.inputs == (tmp_path / 'work/masks_crf',)
+
+
+def test_without_a_segmenter(planned):
+    names = list(planned('crf', 'pamr', segmenter='none'))
+    assert names[-2:] == ['refine_pamr', 'eval_pamr']
+    assert 'train_segmenter' not in names
+
+
+def test_evaluations_know_the_names_of_the_classes(planned, tmp_path):
+    command = planned('crf')['eval_crf'].command
+    file = tmp_path / 'work/classes.txt'
+    assert command[command.index('--names') + 1] == str(file)
+    assert file.read_text().splitlines()[0] == 'background'
+    # Settings have their number, so that earlier folders go on.
+    assert planned('crf')['eval_crf'].settings['classes'] == 9
