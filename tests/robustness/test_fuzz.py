@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).with_name('fuzz.py')
 COUNT = int(os.environ.get('WSSS_FUZZ', '200'))
 SEED = os.environ.get('WSSS_FUZZ_SEED', '0')
 # Beside the libraries.
-MOST_MEGABYTES = 300
+MOST_MEGABYTES = 500
 
 
 def load_script():

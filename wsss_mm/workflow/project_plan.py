@@ -166,7 +166,8 @@ def choose_chain() -> tuple[str, str]:
 
     The chains' backgrounds were set for the 20 classes of VOC. With three classes CAMs
     are broader: on 200 photographs masks at the threshold that `choose_threshold` finds
-    had 41.5 mIoU, at VOC's 27.4, and refined by CRF with VOC's background 29.6.
+    had 41.5 mIoU, at VOC's 27.4, and refined by CRF with VOC's background 29.6. The
+    choice was made on these same photographs, so the first is no clean estimate.
     """
     return 'none', "at the threshold that the CAMs themselves suggest, not VOC's"
 

@@ -174,7 +174,9 @@ class CLIPESHead(BaseCAMHead):
             raw = cams.maps if given is None else given[i, present]
             layers = () if context.attention is None else context.attention['full']
             attention = (*(one[i] for one in layers), cams.attention[None])
-            maps.append((present, self.refine(stretch(raw.relu()), attention)))
+            # Twice, as the released code: it matters where a softmax is saturated.
+            stretched = stretch(stretch(raw.relu()))
+            maps.append((present, self.refine(stretched, attention)))
             scores = word_probabilities(
                 cams.feature, every, scale=self.last_block.scale
             )
