@@ -66,6 +66,7 @@ setup(
     cmdclass={'build_py': BuildWithConfigs},
     install_requires=read_requirements('runtime'),
     extras_require={
-        name: read_requirements(name) for name in ('mminstall', 'crf', 'tests', 'docs')
+        name: read_requirements(name)
+        for name in ('mminstall', 'crf', 'weights', 'tests', 'docs')
     },
 )

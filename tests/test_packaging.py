@@ -12,7 +12,16 @@ from packaging.version import Version
 
 import wsss_mm
 
-FILES = ('runtime', 'mminstall', 'openmmlab', 'crf', 'tests', 'docs', 'tested')
+FILES = (
+    'runtime',
+    'mminstall',
+    'openmmlab',
+    'crf',
+    'weights',
+    'tests',
+    'docs',
+    'tested',
+)
 PYTHONS = ('3.10', '3.11', '3.12')
 
 
@@ -46,7 +55,7 @@ def test_requirement_files_parse(root, name):
 
 
 @pytest.mark.parametrize('python', PYTHONS)
-@pytest.mark.parametrize('name', ['runtime', 'mminstall', 'tests', 'crf'])
+@pytest.mark.parametrize('name', ['runtime', 'mminstall', 'tests', 'crf', 'weights'])
 def test_tested_versions_meet_the_requirements(root, python, name):
     pins = pins_for(root, python)
     for item in requirements(root, name):

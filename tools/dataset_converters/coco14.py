@@ -1,9 +1,9 @@
-"""Prepare COCO 2014 in its own folder: lists, tags, and masks to evaluate with.
+"""Prepare COCO in its own folder: lists, tags, and masks to evaluate with.
 
 The folder holds what https://cocodataset.org/#download has as train2014.zip,
 val2014.zip and annotations_trainval2014.zip, unpacked: train2014/, val2014/ and
-annotations/instances_{train,val}2014.json. Nothing of it is changed. Run it again
-after an interruption; masks that are there are kept.
+annotations/instances_{train,val}2014.json; with --year 2017 those of 2017. Nothing of
+it is changed. Run it again after an interruption; masks that are there are kept.
 """
 
 import argparse
@@ -23,7 +23,10 @@ from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.parallel import map_ordered
 
 # Images with one object or more, which is what the field trains and tests on.
-COUNTS = {'train': 82081, 'val': 40137}
+COUNTS = {
+    2014: {'train': 82081, 'val': 40137},
+    2017: {'train': 117266, 'val': 4952},
+}
 LISTS = Path('ImageSets/Segmentation')
 MASKS = Path('SegmentationClass')
 FOREGROUND = COCOImageLabelDataset.METAINFO['classes'][1:]
@@ -39,6 +42,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--no-masks', action='store_true', help='lists and tags alone; no evaluation'
     )
     parser.add_argument(
+        '--year', type=int, choices=COUNTS, default=2014, help='%(default)s'
+    )
+    parser.add_argument(
         '--partial', action='store_true', help='accept annotations of a part of COCO'
     )
     parser.add_argument(
@@ -47,28 +53,31 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_split(folder: Path, split: str, *, partial_set: bool) -> list[AnnotatedImage]:
+def read_split(
+    folder: Path, split: str, *, year: int, partial_set: bool
+) -> list[AnnotatedImage]:
     """Read the annotations of a split; all its images must be there.
 
     Raises:
         ValueError: If images are missing or their number is not COCO's.
     """
-    source = folder / f'annotations/instances_{split}2014.json'
+    source = folder / f'annotations/instances_{split}{year}.json'
     images = read_instances(source, FOREGROUND)
-    if len(images) != COUNTS[split] and not partial_set:
+    whole = COUNTS[year][split]
+    if len(images) != whole and not partial_set:
         raise InputError(
-            f'{source} has {len(images)} images with objects, COCO 2014 has '
-            f'{COUNTS[split]}; get the file again, or add --partial if it is a part'
+            f'{source} has {len(images)} images with objects, COCO {year} has '
+            f'{whole}; get the file again, or add --partial if it is a part'
         )
     if not images:
         raise InputError(f'{source} has no image with an object; get the file again')
-    place = folder / f'{split}2014'
+    place = folder / f'{split}{year}'
     there = set(os.listdir(place)) if place.is_dir() else set()
     missing = [image.name for image in images if image.name not in there]
     if missing:
         raise InputError(
             f'{place} lacks {len(missing)} of {len(images)} images, the first is '
-            f'{missing[0]}; unpack {split}2014.zip into {folder}'
+            f'{missing[0]}; unpack {split}{year}.zip into {folder}'
         )
     return images
 
@@ -100,8 +109,8 @@ def write_masks(images: Sequence[AnnotatedImage], folder: Path, workers: int) ->
 def prepare(args: argparse.Namespace) -> None:
     """Write lists, tags and masks, the lists last."""
     splits = {
-        split: read_split(args.folder, split, partial_set=args.partial)
-        for split in COUNTS
+        split: read_split(args.folder, split, year=args.year, partial_set=args.partial)
+        for split in COUNTS[args.year]
     }
     images = [image for split in splits.values() for image in split]
     if not args.no_masks:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wsss_mm.convert.checkpoint_keys import LAYOUTS
 from wsss_mm.convert.released_file import REFERENCE_LAYOUTS
-from wsss_mm.workflow.conversion import convert_file
+from wsss_mm.workflow.conversion import convert_file, halve_file
 
 DESCRIPTION = 'rename released weights for our models, or ours for the released code'
 
@@ -36,14 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='write a checkpoint of ours for the released code of one of '
         f'{", ".join(REFERENCE_LAYOUTS)}',
     )
+    direction.add_argument(
+        '--half',
+        action='store_true',
+        help='write the weights of a checkpoint of ours in 16 bits, to be released',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Convert one checkpoint and print what was done with its tensors."""
     kind = None if args.kind == 'auto' else args.kind
-    print(
-        convert_file(
-            args.source, args.target, kind=kind, to_reference=args.to_reference
+    if args.half:
+        print(halve_file(args.source, args.target))
+    else:
+        print(
+            convert_file(
+                args.source, args.target, kind=kind, to_reference=args.to_reference
+            )
         )
-    )
     print(args.target)

@@ -16,6 +16,8 @@ from wsss_mm.convert.checkpoint_shapes import (
     resnet_shapes,
     vgg16_shapes,
 )
+from wsss_mm.convert.efficientnet_layouts import DROPPED as EFFICIENTNET_DROPPED
+from wsss_mm.convert.efficientnet_layouts import EFFICIENTNET_TABLES
 
 Table = dict[str, tuple[str, Shape]]
 
@@ -180,11 +182,14 @@ BACKBONE_TABLES: dict[str, Table] = {
     },
     **{f'mmpretrain_resnetv1c{n}': _mmpretrain_resnet_v1c(n) for n in (50, 101, 152)},
     **{f'mmpretrain_resnest{n}': _mmpretrain_resnest(n) for n in (50, 101, 200, 269)},
+    **EFFICIENTNET_TABLES,
 }
 
 
 def _dropped_by(layout: str) -> dict[str, str]:
     family, _, network = layout.partition('_')
+    if family == 'wheel':
+        return EFFICIENTNET_DROPPED
     if family == 'mxnet':
         return {'arg:linear1000_': CLASSIFIER}
     if family == 'caffe':
