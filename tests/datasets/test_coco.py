@@ -122,16 +122,16 @@ def test_images_without_objects_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     'change, match',
     [
-        (lambda c: c.pop('categories'), 'no file of instance annotations.*categories'),
-        (lambda c: c['images'].pop(), 'no file of instance annotations.*fails at 7'),
+        (lambda c: c.pop('categories'), 'not a file of instance annotations.*categories'),
+        (lambda c: c['images'].pop(), 'not a file of instance annotations.*fails at 7'),
         (lambda c: c['categories'][0].update(name='cta'), "'cta' is none of the 3"),
-        (lambda c: c['images'][0].pop('height'), 'no file of instance.*height'),
+        (lambda c: c['images'][0].pop('height'), 'not a file of instance.*height'),
         (lambda c: c['images'][0].update(height=None), r'the size \(None, 10\)'),
         (lambda c: c['images'][0].update(height='8'), r"the size \('8', 10\)"),
         (lambda c: c['images'][0].update(height=0), r'the size \(0, 10\)'),
         (lambda c: c['images'][0].update(height=1 << 16), r'the size \(65536, 10\)'),
         (lambda c: c['images'][0].update(height=60000, width=60000), 'the size'),
-        (lambda c: c.update(annotations=['a']), 'no file of instance annotations'),
+        (lambda c: c.update(annotations=['a']), 'not a file of instance annotations'),
     ],
 )
 def test_malformed_annotations(tmp_path, change, match):

@@ -65,7 +65,7 @@ def test_a_polygon_beyond_the_image_is_cut():
 def test_no_polygon(vertices):
     with pytest.raises(ValueError, match='three or more corners'):
         fill_polygon(vertices, (4, 4))
-    with pytest.raises(ValueError, match='no finite number'):
+    with pytest.raises(ValueError, match='not a finite number'):
         fill_polygon([[0, 0], [1, 1], [np.nan, 2]], (4, 4))
 
 
@@ -109,8 +109,8 @@ def test_run_lengths(size):
     [
         ([3], 'have 3 pixels, but 2 x 2'),
         ([2**60, 2], 'pixels, but 2 x 2'),
-        ([5, -1], 'no whole number'),
-        ([3.0, 1], 'no whole number'),
+        ([5, -1], 'not a whole number'),
+        ([3.0, 1], 'not a whole number'),
         ('4 ', "' ' does not continue"),
         ('4' + chr(48 + 63), 'break off'),
         (chr(48 + 63) * 40, 'does not continue'),

@@ -359,13 +359,17 @@ def read_marker(path):
 
 
 def read_folder_note(path):
-    from wsss_mm.workflow.kept_files import claim, note_path, noted_threshold
+    from wsss_mm.workflow.kept_files import (
+        note_path,
+        note_settings,
+        noted_threshold,
+    )
 
     folder = path.parent / 'noted'
     note_path(folder).write_bytes(path.read_bytes())
     try:
         noted_threshold(folder)
-        claim(folder, NOTE, overwrite=False)
+        note_settings(folder, NOTE, overwrite=False)
     except InputError as error:
         raise named(error, 'noted', path) from error
 

@@ -20,7 +20,7 @@ def test_freed_memory_is_kept_on_a_cpu_before_training(
     runner = SimpleNamespace(train=lambda: calls.append('train'))
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
     monkeypatch.setattr(train, 'keep_freed_memory', lambda: calls.append('keep'))
-    monkeypatch.setattr(train.Runner, 'from_cfg', lambda cfg: runner)
+    monkeypatch.setattr(train, 'build_runner', lambda cfg: runner)
     config = root / 'configs/cam/cam_r18_synth.py'
     argv = ['train.py', str(config), '--work-dir', str(tmp_path)]
     monkeypatch.setattr(sys, 'argv', [*argv, '--cfg-options', 'load_from=None'])

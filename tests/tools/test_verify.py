@@ -147,7 +147,7 @@ def test_what_cannot_be_evaluated_is_an_error(verify, capsys, fields, message):
 
 
 def test_data_that_are_elsewhere(verify, config, tmp_path, capsys):
-    entry = dict(Predictions='masks', Values={'mIoU': 100.0}, Tolerance=100)
+    entry = dict(Predictions='masks', Values={'mIoU': 50.0}, Tolerance=60)
     moved = (tmp_path / 'data').rename(tmp_path / 'elsewhere')
     with pytest.raises(SystemExit) as stop:
         verify(entry)

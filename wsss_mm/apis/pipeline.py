@@ -191,8 +191,11 @@ def write_class_names(plan: Plan) -> None:
     data = plain_datasets(plan.cfg.test_dataloader.dataset)[0]
     options = dict(data, pipeline=[], lazy_init=True)
     names = DATASETS.build(options).metainfo['classes']
+    text = ''.join(f'{name}\n' for name in names)
+    if plan.class_file.exists() and plan.class_file.read_bytes() == text.encode():
+        return  # stages whose inputs did not change do nothing
     with atomic_write(plan.class_file) as part:
-        part.write_text(''.join(f'{name}\n' for name in names), encoding='utf-8')
+        part.write_bytes(text.encode())
 
 
 def write_results(

@@ -6,6 +6,7 @@ debug messages.
 """
 
 import functools
+import importlib.util
 import logging
 import os
 import re
@@ -61,6 +62,8 @@ def hide_debug_prints() -> None:
     Without a logger it prints messages of every level, such as the packages' "Could not
     import OneDL" of level DEBUG. Modules that are imported later take this one.
     """
+    if importlib.util.find_spec('mmengine') is None:
+        return  # the command itself says what is not installed
     import mmengine.logging
 
     inner = mmengine.logging.print_log
@@ -145,7 +148,8 @@ def readable_errors() -> Iterator[None]:
             raise
         print('interrupted', file=sys.stderr)
         raise SystemExit(130) from error
-    except RuntimeError as error:
+    except Exception as error:
+        # The signal of a worker's end can meet any line, and that line's own handler.
         ended = ended_process(error)
         if is_debugging() or ended is None:
             raise
