@@ -13,7 +13,7 @@ ERRORS = 'wsss_mm.utils.errors'
 LOGGING = 'wsss_mm.utils.logging'
 COMPONENTS = (
     *('wsss_mm.datasets', 'wsss_mm.engine', 'wsss_mm.evaluation', 'wsss_mm.models'),
-    *('wsss_mm.refinement', 'wsss_mm.visualization'),
+    *('wsss_mm.refinement', 'wsss_mm.visualization', 'wsss_mm.checkpoints'),
 )
 HEADS = 'wsss_mm.models.decode_heads'
 SHARED_HEADS = {

@@ -122,7 +122,10 @@ def test_images_without_objects_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     'change, match',
     [
-        (lambda c: c.pop('categories'), 'not a file of instance annotations.*categories'),
+        (
+            lambda c: c.pop('categories'),
+            'not a file of instance.*categories',
+        ),
         (lambda c: c['images'].pop(), 'not a file of instance annotations.*fails at 7'),
         (lambda c: c['categories'][0].update(name='cta'), "'cta' is none of the 3"),
         (lambda c: c['images'][0].pop('height'), 'not a file of instance.*height'),

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import wsss_mm.engine.hooks.atomic_checkpoint_hook as module
-from wsss_mm.engine.checkpoint_file import newest_whole, read_checkpoint
+from wsss_mm.checkpoints.checkpoint_file import newest_whole, read_checkpoint
 from wsss_mm.registry import HOOKS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.resume import start_from

@@ -5,7 +5,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from wsss_mm.engine.checkpoint_file import newest_whole
+from wsss_mm.checkpoints.checkpoint_file import newest_whole
 from wsss_mm.registry import HOOKS, MODELS
 from wsss_mm.utils.errors import InputError
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from wsss_mm.engine.checkpoint_file import read_checkpoint
-from wsss_mm.engine.random_state import random_state, set_random_state
+from wsss_mm.checkpoints.checkpoint_file import read_checkpoint
+from wsss_mm.checkpoints.random_state import random_state, set_random_state
 from wsss_mm.workflow.resume import start_from
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from wsss_mm.engine.weights import digest_of, fitting_prefix, matching
+from wsss_mm.checkpoints.weights import digest_of, fitting_prefix, matching
 from wsss_mm.registry import HOOKS, MODELS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.resume import start_from

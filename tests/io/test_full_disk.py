@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsss_mm.engine.checkpoint_file import whole_checkpoint
+from wsss_mm.checkpoints.checkpoint_file import whole_checkpoint
 from wsss_mm.io.atomic import atomic_write, naming
 from wsss_mm.io.cam_file import save_cam
 from wsss_mm.io.mask_file import save_mask

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from wsss_mm.engine.safe_loading import weights_only_loads
+from wsss_mm.checkpoints.safe_loading import weights_only_loads
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.launch import load_config

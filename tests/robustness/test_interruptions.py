@@ -15,8 +15,8 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from torch.utils.data import get_worker_info
 
+from wsss_mm.checkpoints.checkpoint_file import read_checkpoint
 from wsss_mm.cli.main import run_command
-from wsss_mm.engine.checkpoint_file import read_checkpoint
 from wsss_mm.registry import HOOKS, TRANSFORMS
 
 PATIENCE = 30

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wsss_mm.engine.checkpoint_file import checkpoints_in, read_checkpoint
+from wsss_mm.checkpoints.checkpoint_file import checkpoints_in, read_checkpoint
 from wsss_mm.io.atomic import UNFINISHED
 from wsss_mm.utils.errors import InputError
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from wsss_mm.engine.checkpoint_file import newest_whole, read_checkpoint
+from wsss_mm.checkpoints.checkpoint_file import newest_whole, read_checkpoint
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError

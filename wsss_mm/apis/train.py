@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from wsss_mm.engine.safe_loading import weights_only_loads
+from wsss_mm.checkpoints.safe_loading import weights_only_loads
 from wsss_mm.io.atomic import naming
 from wsss_mm.utils.memory import keep_freed_memory
 from wsss_mm.workflow.launch import (

@@ -1,9 +1,10 @@
 """Hooks and schedules of training."""
 
+from wsss_mm.checkpoints.safe_loading import load_safely
+from wsss_mm.checkpoints.wheel_weights import register_wheels
+
 from .hooks import *  # noqa: F403
-from .safe_loading import load_safely
 from .schedulers import ReferencePolyLR
-from .wheel_weights import register_wheels
 
 __all__ = ['ReferencePolyLR']
 

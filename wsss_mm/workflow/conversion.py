@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from wsss_mm.checkpoints.checkpoint_file import read_checkpoint
+from wsss_mm.checkpoints.weights import weights_in
 from wsss_mm.convert.released_file import convert_released, report, to_released
-from wsss_mm.engine.checkpoint_file import read_checkpoint
-from wsss_mm.engine.weights import weights_in
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.weights import latest_weights, read_state_dict

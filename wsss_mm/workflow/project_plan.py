@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wsss_mm.engine.checkpoint_file import read_checkpoint
-from wsss_mm.engine.weights import weights_in
+from wsss_mm.checkpoints.checkpoint_file import read_checkpoint
+from wsss_mm.checkpoints.weights import weights_in
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_files import shipped
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from wsss_mm.engine.checkpoint_file import (
+from wsss_mm.checkpoints.checkpoint_file import (
     POINTER,
     checkpoints_in,
     newest_whole,

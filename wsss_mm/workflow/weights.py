@@ -10,10 +10,14 @@ from mmengine.config import Config
 from mmengine.model import BaseModule, BaseTTAModel, is_model_wrapper
 from torch import nn
 
-from wsss_mm.engine.checkpoint_file import checkpoints_in, newest_whole, read_checkpoint
-from wsss_mm.engine.finite import first_non_finite
+from wsss_mm.checkpoints.checkpoint_file import (
+    checkpoints_in,
+    newest_whole,
+    read_checkpoint,
+)
+from wsss_mm.checkpoints.finite import first_non_finite
+from wsss_mm.checkpoints.weights import digest_of, weights_in
 from wsss_mm.engine.hooks.weights_fit_hook import pretrained_modules
-from wsss_mm.engine.weights import digest_of, weights_in
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 

@@ -10,15 +10,15 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner, save_checkpoint
 
-from wsss_mm.engine.checkpoint_file import (
+from wsss_mm.checkpoints.checkpoint_file import (
     SAVED_AT,
     point_to,
     read_checkpoint,
     whole_checkpoint,
 )
-from wsss_mm.engine.finite import first_non_finite
-from wsss_mm.engine.plain_values import log_histories, plain
-from wsss_mm.engine.weights import digest_of
+from wsss_mm.checkpoints.finite import first_non_finite
+from wsss_mm.checkpoints.plain_values import log_histories, plain
+from wsss_mm.checkpoints.weights import digest_of
 from wsss_mm.registry import HOOKS
 from wsss_mm.utils.errors import InputError
 

@@ -6,8 +6,8 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from wsss_mm.engine.checkpoint_file import checkpoints_in
-from wsss_mm.engine.finite import first_non_finite
+from wsss_mm.checkpoints.checkpoint_file import checkpoints_in
+from wsss_mm.checkpoints.finite import first_non_finite
 from wsss_mm.registry import HOOKS
 from wsss_mm.utils.errors import InputError
 

@@ -7,8 +7,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
-from wsss_mm.engine.random_state import State, random_state, set_random_state
-from wsss_mm.engine.resumable_loader import (
+from wsss_mm.checkpoints.random_state import State, random_state, set_random_state
+from wsss_mm.checkpoints.resumable_loader import (
     STATE,
     ResumedIterator,
     has_position,

@@ -10,8 +10,8 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import nn
 
-from wsss_mm.engine.checkpoint_file import read_checkpoint
-from wsss_mm.engine.weights import (
+from wsss_mm.checkpoints.checkpoint_file import read_checkpoint
+from wsss_mm.checkpoints.weights import (
     Weights,
     counted,
     fitting_prefix,

@@ -14,8 +14,8 @@ from mmseg.models.text_encoder.clip_text_encoder import CLIPTextEncoder
 from mmseg.utils import tokenizer
 from torch import Tensor, nn
 
-from wsss_mm.engine.checkpoint_file import read_checkpoint
-from wsss_mm.engine.weights import digest_of, weights_in
+from wsss_mm.checkpoints.checkpoint_file import read_checkpoint
+from wsss_mm.checkpoints.weights import digest_of, weights_in
 from wsss_mm.io.atomic import atomic_write
 from wsss_mm.models.text.class_words import checked_templates
 from wsss_mm.utils.errors import InputError

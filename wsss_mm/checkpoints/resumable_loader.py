@@ -15,7 +15,7 @@ import torch
 from mmengine.dataset import InfiniteSampler
 from torch.utils.data import BatchSampler, DataLoader, get_worker_info
 
-from wsss_mm.engine.random_state import State, random_state, set_random_state
+from wsss_mm.checkpoints.random_state import State, random_state, set_random_state
 
 STATE = 'random_state_of_the_worker'
 

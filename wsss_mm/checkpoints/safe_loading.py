@@ -14,7 +14,7 @@ from mmengine.fileio import register_handler
 from mmengine.fileio.handlers import YamlHandler
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from wsss_mm.engine.checkpoint_file import (
+from wsss_mm.checkpoints.checkpoint_file import (
     LOAD,
     read_checkpoint,
     trusted_log_types,

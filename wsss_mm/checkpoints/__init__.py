@@ -1,0 +1,1 @@
+"""Checkpoints: read without running code, written whole, gone on from to the bit."""
