@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,9 +37,12 @@ WORKERS = 'train_dataloader.num_workers'
 
 def write_inputs(root: Path) -> None:
     """Write images, tags and the configs of tiny networks."""
-    from wsss_mm.datasets.synth_voc import write_synth_voc
-
-    write_synth_voc(root / 'data', train=IMAGES, val=2, size=64)
+    # In a process of its own: it starts a pool, whose server a fork could not wait for.
+    code = (
+        'import sys; from wsss_mm.datasets.synth_voc import write_synth_voc; '
+        f'write_synth_voc(sys.argv[1], train={IMAGES}, val=2, size=64)'
+    )
+    subprocess.run([sys.executable, '-c', code, str(root / 'data')], check=True)
     for name, head in (
         ('cam_r18_synth', 'in_channels=32'),
         ('cam_r18_synth_deeplabv2', 'in_channels=32'),
