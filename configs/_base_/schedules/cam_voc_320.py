@@ -1,5 +1,5 @@
-# 900 batches of 16 crops: two epochs over `trainaug` of voc_320, new layers x10.
-max_iters = 900
+# 1,800 batches of 16 crops: four epochs over `trainaug` of voc_320, new layers x10.
+max_iters = 1800
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4),
