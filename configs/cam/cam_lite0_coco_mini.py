@@ -9,6 +9,5 @@ model = dict(decode_head=dict(num_classes={{_base_.num_classes}}))
 # voc_mini's settings of the refinement; nothing was chosen on COCO.
 background = dict(alpha=4)
 walk = dict(type='RandomWalkRefiner', beta=16, steps=64)
-refine = dict(rw=[walk], rw_crf=[walk, {{_base_.crf}}])
 training_scores = dict(low_alpha=1.5, high_alpha=8)
 default_hooks = dict(channels_last=dict(type='ChannelsLastHook'))
