@@ -1,6 +1,7 @@
 import mmcv
 import numpy as np
 import pytest
+import torch
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 
 from wsss_mm import CAMInferencer, SegmentationInferencer
@@ -52,6 +53,23 @@ class TestEqualMasks:
         np.testing.assert_array_equal(of_array.mask, ours.mask)
         for mask in stock_masks(segmenter, images[0]):
             np.testing.assert_array_equal(mask, ours.mask)
+
+    @pytest.mark.parametrize('kind', ['cam_network', 'segmenter'])
+    def test_mixed_precision_is_near(self, kind, images, request):
+        network = request.getfixturevalue(kind)
+        build = dict(cam_network=CAMInferencer, segmenter=SegmentationInferencer)[kind]
+        masks, dtypes = [], []
+        for amp in (False, True):
+            inferencer = build(
+                network.config, network.checkpoint, device='cpu', amp=amp
+            )
+            inferencer.network.model.backbone.register_forward_hook(
+                lambda module, args, maps: dtypes.append(maps[-1].dtype)
+            )
+            (result,) = inferencer(images[0])
+            masks.append(result.mask)
+        assert dtypes == [torch.float32, torch.bfloat16]
+        assert (masks[0] == masks[1]).mean() > 0.9
 
     def test_the_channels_play_a_part(self, inferencer, images):
         """Else the tests above could not tell BGR from RGB."""

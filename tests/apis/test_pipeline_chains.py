@@ -3,13 +3,14 @@
 import pytest
 
 from wsss_mm.apis import pipeline
+from wsss_mm.utils.errors import InputError
 
 
 @pytest.fixture
 def planned(monkeypatch, tmp_path):
     """Plan a run of SynthVOC's CAM; give its stages by name, in order."""
 
-    def plan(*chains, segmenter=None):
+    def plan(*chains, segmenter=None, **more):
         kept = []
 
         def note(stages, folder, *, gpus):
@@ -23,6 +24,7 @@ def planned(monkeypatch, tmp_path):
             work_dir=tmp_path / 'work',
             chain=list(chains) or None,
             segmenter=segmenter,
+            **more,
         )
         return {stage.name: stage for stage in kept}
 
@@ -57,3 +59,21 @@ def test_evaluations_know_the_names_of_the_classes(planned, tmp_path):
     assert file.read_text().splitlines()[0] == 'background'
     # Settings have their number, so that earlier folders go on.
     assert planned('crf')['eval_crf'].settings['classes'] == 9
+
+
+class TestMixedPrecision:
+    def test_every_network_trains_and_predicts_so(self, planned, monkeypatch):
+        monkeypatch.setattr('wsss_mm.utils.precision.get_device', lambda: 'cuda')
+        plain, stages = planned('rw+crf'), planned('rw+crf', amp=True)
+        assert list(plain) == list(stages)
+        for name, stage in stages.items():
+            network = name.split('_')[0] not in ('eval',)
+            assert ('--amp' in stage.command) == network
+            assert stage.settings.get('amp', False) == network
+            assert '--amp' not in plain[name].command
+            assert 'amp' not in plain[name].settings
+
+    def test_without_a_gpu_it_is_refused_at_once(self, planned, monkeypatch):
+        monkeypatch.setattr('wsss_mm.utils.precision.get_device', lambda: 'cpu')
+        with pytest.raises(InputError, match='needs a GPU'):
+            planned('crf', amp=True)

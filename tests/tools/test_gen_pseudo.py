@@ -203,3 +203,17 @@ def test_only_the_images_that_indices_choose(generate, folder, tmp_path):
     option = 'test_dataloader.dataset.indices=[2,1]'
     generate('--single-scale', '--cfg-options', option)
     assert stems(tmp_path / 'masks') == sorted([names[1], names[2]])
+
+
+def test_mixed_precision_does_not_mix_with_the_rest(generate, folder, tmp_path, capsys):
+    offline = ('--single-scale', '--workers', '0')
+    generate(*offline)
+    names = sorted((tmp_path / 'cams').glob('*.npz'))
+    before = [load_cam(name)[1].astype(float) for name in names]
+    with pytest.raises(SystemExit):
+        generate(*offline, '--amp')
+    assert 'amp: nothing, now True' in capsys.readouterr().err
+    generate(*offline, '--amp', '--overwrite')
+    after = [load_cam(name)[1].astype(float) for name in names]
+    assert any((a != b).any() for a, b in zip(after, before))
+    assert max(abs(a - b).mean() for a, b in zip(after, before)) < 0.05

@@ -25,6 +25,7 @@ from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError, NotFiniteError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure
+from wsss_mm.utils.precision import predict_in_half
 from wsss_mm.workflow.kept_files import (
     network_settings,
     note_settings,
@@ -81,6 +82,7 @@ def generate_cams(
     save_cams: bool = True,
     overwrite: bool = False,
     work_dir: str | Path | None = None,
+    amp: bool = False,
     options: Mapping[str, Any] | None = None,
     launcher: str = 'none',
     workers: int = 0,
@@ -102,6 +104,7 @@ def generate_cams(
         save_cams: Whether to write the CAM files.
         overwrite: Whether to redo images that are done.
         work_dir: Folder of the log.
+        amp: Whether the network computes in mixed precision.
         options: Config values to override, by dotted key.
         launcher: ``'none'``, or that of MMEngine which started this process.
         workers: Processes that read files, 0 for none.
@@ -144,6 +147,8 @@ def generate_cams(
     cfg = for_pseudo_labels(
         cfg, split=split, threshold=fixed, single_scale=single_scale
     )
+    if amp:
+        predict_in_half(cfg)
     dataset = build_dataset(cfg)
     todo = unfinished(
         *(cfg, checkpoint, dataset, folder),

@@ -23,6 +23,7 @@ from wsss_mm.refinement import Seed, build_chain, seed_mask
 from wsss_mm.refinement import refine as refine_seed
 from wsss_mm.registry import DATASETS, MODELS
 from wsss_mm.utils.errors import InputError
+from wsss_mm.utils.precision import autocast_on
 from wsss_mm.workflow.launch import load_config, register_components
 from wsss_mm.workflow.nested_datasets import plain_datasets
 from wsss_mm.workflow.resume import check_start_weights
@@ -49,6 +50,7 @@ class CAMInferencer:
             MMSegmentation's own inferencer.
         threshold: Background threshold in [0, 1); the config's if None.
         device: Where to compute; a GPU where there is one, if None.
+        amp: Whether the network computes in mixed precision.
         options: Config values to override, by dotted key.
 
     Raises:
@@ -66,6 +68,7 @@ class CAMInferencer:
         multi_scale: bool = False,
         threshold: float | None = None,
         device: str | None = None,
+        amp: bool = False,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         cfg = load_config(str(config), options)
@@ -79,7 +82,9 @@ class CAMInferencer:
             check_start_weights(cfg, what='network')
         if threshold is not None:
             cfg.model.test_cfg.background_threshold = threshold
-        self.network = Network(cfg, checkpoint, views=multi_scale, device=device)
+        self.network = Network(
+            cfg, checkpoint, views=multi_scale, device=device, amp=amp
+        )
         self.cfg = cfg
 
     def __call__(
@@ -165,6 +170,7 @@ class SegmentationInferencer:
         checkpoint: Its weights, or the folder it was trained into.
         multi_scale: Whether to fuse the scales and mirrors of ``tta_pipeline``.
         device: Where to compute; a GPU where there is one, if None.
+        amp: Whether the network computes in mixed precision.
         options: Config values to override, by dotted key.
 
     Raises:
@@ -182,11 +188,14 @@ class SegmentationInferencer:
         *,
         multi_scale: bool = False,
         device: str | None = None,
+        amp: bool = False,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         cfg = load_config(str(config), options)
         register_components(cfg)
-        self.network = Network(cfg, checkpoint, views=multi_scale, device=device)
+        self.network = Network(
+            cfg, checkpoint, views=multi_scale, device=device, amp=amp
+        )
 
     def __call__(self, images: ImageInputs) -> list[SegmentationResult]:
         """Predict images and keep all results.
@@ -225,6 +234,7 @@ class Network:
         checkpoint: Weights, or None for a network that needs no training.
         views: Whether to predict the scales and mirrors of ``tta_pipeline``.
         device: Where to compute; a GPU where there is one, if None.
+        amp: Whether to compute in mixed precision.
     """
 
     def __init__(
@@ -234,6 +244,7 @@ class Network:
         *,
         views: bool,
         device: str | None,
+        amp: bool = False,
     ) -> None:
         tested = plain_datasets(cfg.test_dataloader.dataset)[0]
         data = dict(tested, pipeline=[], lazy_init=True)
@@ -252,7 +263,8 @@ class Network:
         if views:
             steps = cfg.tta_pipeline
             self.model = MODELS.build(dict(cfg.tta_model, module=module))
-        self.model.to(device or get_device()).eval()
+        self.device, self.amp = device or get_device(), amp
+        self.model.to(self.device).eval()
         self.for_files = Compose(steps)
         self.for_arrays = Compose([dict(type='LoadImageFromNDArray'), *steps[1:]])
 
@@ -287,7 +299,7 @@ class Network:
         """Predict one image; give its data sample."""
         pipeline = self.for_files if image.array is None else self.for_arrays
         packed = run_pipeline(pipeline, {**image.results(), **fields})
-        with torch.no_grad():
+        with torch.no_grad(), autocast_on(self.device, enabled=self.amp):
             (sample,) = self.model.test_step(pseudo_collate([packed]))
         return sample
 

@@ -66,6 +66,7 @@ def refine_masks(
     keep_scores: bool = False,
     ignore_margin: float | None = None,
     overwrite: bool = False,
+    amp: bool = False,
     options: Mapping[str, Any] | None = None,
     launcher: str = 'none',
     workers: int = 0,
@@ -84,6 +85,7 @@ def refine_masks(
         keep_scores: Whether to write the refined scores too, to ``cams_<chain>``.
         ignore_margin: Pixels whose best class leads by less are marked 255.
         overwrite: Whether to redo images that are done.
+        amp: Whether the affinity network computes in mixed precision.
         options: Config values to override, by dotted key.
         launcher: ``'none'``, or that of MMEngine which started this process.
         workers: Processes of this machine that refine, 0 for none.
@@ -108,6 +110,8 @@ def refine_masks(
         affinity=fingerprint(affinity[1]) if walks and affinity else None,
         margin=ignore_margin,
     )
+    if amp and walks:
+        settings['amp'] = True
     note_settings(folder, settings, overwrite=overwrite)
     wanted = [(folder, '.png')]
     if keep_scores:
@@ -115,7 +119,9 @@ def refine_masks(
     todo = share_of_remaining(names_of(dataset), *wanted, overwrite=overwrite)
     jobs: Any = seed_jobs(dataset, todo, out)
     if walks and affinity:
-        network = AffinityNetwork(load_config(str(affinity[0])), str(affinity[1]))
+        network = AffinityNetwork(
+            load_config(str(affinity[0])), str(affinity[1]), amp=amp
+        )
         data = cfg.test_dataloader.dataset
         affinities = network.predict(data, rows_in_list(data, todo))
         jobs = with_affinity(jobs, affinities)

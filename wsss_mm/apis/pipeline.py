@@ -17,6 +17,7 @@ from wsss_mm.io.atomic import atomic_write, naming
 from wsss_mm.registry import DATASETS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.utils.precision import check_half_training
 from wsss_mm.workflow.folders import SEED_FOLDER, chain_name, mask_folder
 from wsss_mm.workflow.launch import has_masks, load_config, register_components
 from wsss_mm.workflow.lock import locked
@@ -26,6 +27,7 @@ from wsss_mm.workflow.method import (
     cams_stage,
     default_chain,
     evaluation_stage,
+    in_half,
     refine_stage,
     seed_scores_stage,
     segmenter_config,
@@ -109,6 +111,7 @@ def run_method(
     segmenter_options: Mapping[str, Any] | None = None,
     workers: int | None = None,
     gpus: int = 1,
+    amp: bool = False,
 ) -> dict[str, Any]:
     """Run a method from image tags to a segmenter and its figures.
 
@@ -131,6 +134,7 @@ def run_method(
         segmenter_options: The same for the segmenter.
         workers: Processes that refine; one a CPU if None.
         gpus: Of this machine; a config's batch size is that of each.
+        amp: Whether every network trains and predicts in mixed precision.
 
     Returns:
         ``seconds`` of each stage and ``stages``: the figures of ``cam``,
@@ -145,6 +149,8 @@ def run_method(
     """
     if gpus < 1:
         raise InputError(f'gpus must be at least 1, not {gpus}')
+    if amp:
+        check_half_training()
     cfg = load_config(str(config), options, work_dir=work_dir)
     register_components(cfg)
     check_cam_network(cfg, config)
@@ -169,6 +175,8 @@ def run_method(
         more = refinement_stages(plan, other, affinity_options or {})
         known = {stage.name for stage in stages}
         stages += [stage for stage in more if stage.name not in known]
+    if amp:
+        stages = [in_half(stage) for stage in stages]
     with naming(plan.folder), locked(plan.folder):
         write_class_names(plan)
         seconds = run_stages(stages, plan.folder, gpus=gpus)

@@ -32,6 +32,7 @@ from wsss_mm.registry import DATASETS, MODELS, TASK_UTILS
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import Failure, attempt, prefetch
+from wsss_mm.utils.precision import autocast_on
 from wsss_mm.utils.progress import progress
 from wsss_mm.workflow.folders import chain_name, mask_folder, score_folder
 from wsss_mm.workflow.weights import load_weights
@@ -82,15 +83,17 @@ class AffinityNetwork:
     Args:
         cfg: Its config, whose test pipeline loads the images.
         checkpoint: Its weights, or the folder it was trained into.
+        amp: Whether it computes in mixed precision.
     """
 
-    def __init__(self, cfg: Config, checkpoint: str) -> None:
+    def __init__(self, cfg: Config, checkpoint: str, *, amp: bool = False) -> None:
         import_modules_from_strings(**cfg.custom_imports)
         init_default_scope(cfg.default_scope)
         cfg.model.backbone.init_cfg = None
         self.model = MODELS.build(cfg.model)
         load_weights(self.model, checkpoint)
-        self.model.to(get_device()).eval()
+        self.device, self.amp = get_device(), amp
+        self.model.to(self.device).eval()
         self.pipeline = cfg.test_dataloader.dataset.pipeline
 
     def predict(
@@ -117,7 +120,8 @@ class AffinityNetwork:
     @torch.no_grad()
     def predict_batch(self, batch: Any) -> Affinity:
         """Predict the affinity of a batch of one image."""
-        (sample,) = self.model.test_step(batch)
+        with autocast_on(self.device, enabled=self.amp):
+            (sample,) = self.model.test_step(batch)
         weights = sample.affinity.data
         if 'edge' not in sample:
             return LocalAffinity(weights, self.model.offsets, self.model.stride)

@@ -9,6 +9,7 @@ import torch
 from wsss_mm.checkpoints.safe_loading import weights_only_loads
 from wsss_mm.io.atomic import naming
 from wsss_mm.utils.memory import keep_freed_memory
+from wsss_mm.utils.precision import predict_in_half, train_in_half
 from wsss_mm.workflow.launch import (
     drop_metrics_of_masks,
     load_config,
@@ -39,7 +40,7 @@ def train(
         resume: Whether to go on from the newest whole checkpoint in that folder.
         resume_or_start: The same, but start anew where an earlier try ended before its
             first checkpoint.
-        amp: Whether to train in automatic mixed precision.
+        amp: Whether to train in automatic mixed precision, which needs a GPU.
         options: Config values to override, by dotted key.
         launcher: ``'none'``, or that of MMEngine which started this process.
 
@@ -59,8 +60,7 @@ def train(
     with naming(cfg.work_dir), locked(cfg.work_dir):
         start_from(cfg, resume=resume or resume_or_start, or_start=resume_or_start)
         if amp:
-            cfg.optim_wrapper.type = 'AmpOptimWrapper'
-            cfg.optim_wrapper.loss_scale = 'dynamic'
+            train_in_half(cfg)
         if not torch.cuda.is_available():
             keep_freed_memory()
         with weights_only_loads():
@@ -76,6 +76,7 @@ def evaluate_checkpoint(
     tta: bool = False,
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
+    amp: bool = False,
     options: Mapping[str, Any] | None = None,
     launcher: str = 'none',
 ) -> dict[str, float]:
@@ -88,6 +89,7 @@ def evaluate_checkpoint(
         tta: Whether to predict several scales and mirrors, as papers do.
         out: Folder that receives ``masks`` with the predictions.
         show_dir: Folder that receives painted predictions.
+        amp: Whether to compute in mixed precision.
         options: Config values to override, by dotted key.
         launcher: ``'none'``, or that of MMEngine which started this process.
 
@@ -106,6 +108,8 @@ def evaluate_checkpoint(
     drop_metrics_of_masks(cfg)
     if tta:
         cfg = with_tta(cfg)
+    if amp:
+        predict_in_half(cfg)
     if out is not None:
         hook = dict(type='PseudoLabelHook', out_dir=str(out), save_cams=False)
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]

@@ -18,6 +18,7 @@ from wsss_mm.apis.masks import (
     write_seed_scores,
 )
 from wsss_mm.cli.command_line import (
+    add_amp,
     add_config_options,
     add_launcher,
     config_options,
@@ -79,6 +80,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         '--overwrite', action='store_true', help='redo images that are done'
     )
     parser.add_argument('--work-dir', help='folder of the log')
+    add_amp(parser)
     parser.add_argument(
         '--workers',
         type=int,
@@ -122,6 +124,7 @@ def run(args: argparse.Namespace) -> None:
         single_scale=args.single_scale,
         save_cams=not args.no_cams,
         work_dir=args.work_dir,
+        amp=args.amp,
         **common,
     )
     written: list[GeneratedCAMs | WrittenFiles] = [made]
@@ -136,6 +139,7 @@ def run(args: argparse.Namespace) -> None:
                 affinity=args.affinity,
                 keep_scores=args.keep_scores,
                 ignore_margin=args.ignore_margin,
+                amp=args.amp,
                 **common,
             )
         )

@@ -15,6 +15,7 @@ from wsss_mm.utils.errors import InputError
 
 __all__ = [
     'OptionsAction',
+    'add_amp',
     'add_config_options',
     'add_launcher',
     'config_options',
@@ -84,6 +85,15 @@ def config_options(args: argparse.Namespace) -> dict[str, Any]:
                 f'{args.options_file}: no such file; it holds {{"a.b": value, ...}}'
             ) from error
     return {**options, **(args.cfg_options or {})}
+
+
+def add_amp(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which a network predicts in mixed precision."""
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='compute in mixed precision: float16 on a GPU, bfloat16 on a CPU',
+    )
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from wsss_mm.apis.export import PLACES, MaskExport
 from wsss_mm.apis.images import list_images
 from wsss_mm.apis.inferencer import CAMInferencer, SegmentationInferencer
 from wsss_mm.apis.results import CAMResult, SegmentationResult
-from wsss_mm.cli.command_line import add_config_options, config_options
+from wsss_mm.cli.command_line import add_amp, add_config_options, config_options
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.launch import is_cam_network, load_config
 
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--tta', action='store_true', help='several scales and mirrors, as in papers'
     )
     parser.add_argument('--device', help='such as cpu or cuda:0')
+    add_amp(parser)
     add_config_options(parser)
 
 
@@ -73,7 +74,9 @@ def results_of(
 ) -> Iterator[CAMResult] | Iterator[SegmentationResult]:
     """Predict the images with the network that the config names."""
     options = config_options(args)
-    common = dict(multi_scale=args.tta, device=args.device, options=options)
+    common = dict(
+        multi_scale=args.tta, device=args.device, amp=args.amp, options=options
+    )
     if is_cam_network(load_config(args.config, options)):
         cams = CAMInferencer(args.config, args.checkpoint, **common)
         return cams.iterate(args.images, tags=args.tags, refine=args.refine)

@@ -8,6 +8,7 @@ import os
 
 from wsss_mm.apis.masks import refine_masks, report_failures
 from wsss_mm.cli.command_line import (
+    add_amp,
     add_config_options,
     add_launcher,
     config_options,
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='processes for dense CRF on a machine, 0 for none (default: one a CPU)',
     )
     add_chain_options(parser)
+    add_amp(parser)
     add_config_options(parser)
     add_launcher(parser)
 
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
         keep_scores=args.keep_scores,
         ignore_margin=args.ignore_margin,
         overwrite=args.overwrite,
+        amp=args.amp,
         options=config_options(args),
         launcher=args.launcher,
         workers=args.workers,

@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="of this machine; a config's batch_size is that of each (default: 1)",
     )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='train and predict in mixed precision (needs a GPU)',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -68,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
         segmenter_options=parse_options(args.segmenter_options),
         workers=args.workers,
         gpus=args.gpus,
+        amp=args.amp,
     )
     for name, figures in results['stages'].items():
         print(f'{name}: mIoU {figures["mIoU"]:.2f} %')

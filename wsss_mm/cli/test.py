@@ -4,6 +4,7 @@ import argparse
 
 from wsss_mm.apis.train import evaluate_checkpoint
 from wsss_mm.cli.command_line import (
+    add_amp,
     add_config_options,
     add_launcher,
     config_options,
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--out', help='folder for the predicted masks')
     parser.add_argument('--show-dir', help='folder for painted predictions')
+    add_amp(parser)
     add_config_options(parser)
     add_launcher(parser)
 
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
         tta=args.tta,
         out=args.out,
         show_dir=args.show_dir,
+        amp=args.amp,
         options=config_options(args),
         launcher=args.launcher,
     )

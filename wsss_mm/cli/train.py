@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='go on, or start anew if an earlier try ended before its first checkpoint',
     )
     parser.add_argument(
-        '--amp', action='store_true', help='train in automatic mixed precision'
+        '--amp', action='store_true', help='train in mixed precision (needs a GPU)'
     )
     add_config_options(parser)
     add_launcher(parser)

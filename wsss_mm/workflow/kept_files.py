@@ -14,6 +14,7 @@ from wsss_mm.io.json_text import read_object
 from wsss_mm.io.wording import brief
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
+from wsss_mm.utils.precision import predicts_in_half
 from wsss_mm.workflow.weights import fingerprint, start_weights
 
 SHOWN = 4
@@ -160,6 +161,9 @@ def network_settings(cfg: Config, checkpoint: str | Path | None) -> dict[str, An
         model=model,
         pipeline=cfg.test_dataloader.dataset.pipeline,
     )
+    if predicts_in_half(cfg):
+        # Named only where it is so: earlier notes do not speak of it.
+        cams['amp'] = True
     return dict(cams=cams, threshold=threshold)
 
 

@@ -5,6 +5,7 @@ the same rules in both.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from wsss_mm.workflow.config_files import find_config
 from wsss_mm.workflow.folders import SEED_FOLDER, mask_folder
 from wsss_mm.workflow.launch import load_config
 from wsss_mm.workflow.provenance import config_settings
-from wsss_mm.workflow.stage import Stage
+from wsss_mm.workflow.stage import LAUNCHED, Stage
 from wsss_mm.workflow.weights import start_weights
 
 Options = Mapping[str, Any]
@@ -40,6 +41,14 @@ def made_of(config: str | Path, network: Path | None, options: Options) -> list[
         return [network]
     files = start_weights(load_config(str(config), options)).values()
     return [Path(file) for file in dict.fromkeys(files)]
+
+
+def in_half(stage: Stage) -> Stage:
+    """Return a stage whose network, if it has one, computes in mixed precision."""
+    if stage.command[0] not in LAUNCHED:
+        return stage
+    settings = {**stage.settings, 'amp': True}
+    return replace(stage, command=(*stage.command, '--amp'), settings=settings)
 
 
 def train_stage(
