@@ -43,6 +43,7 @@ from .cam import (
     upsampled_mean,
     with_background,
 )
+from .class_attention import attended_cam, class_attention
 from .confusion import (
     IoUReport,
     confusion_counts,
@@ -122,6 +123,7 @@ __all__ = [
     'SelfAttention',
     'affinity_label',
     'affinity_loss',
+    'attended_cam',
     'attention_affinity',
     'attention_mask',
     'attention_transition',
@@ -134,6 +136,7 @@ __all__ = [
     'cells_of_view',
     'channel_weights',
     'choose_threshold',
+    'class_attention',
     'competing_cam',
     'competing_foreground',
     'complete_pairs',
