@@ -121,7 +121,8 @@ def published(network: Any, image: Tensor, words: Tensor, tags: int) -> Tensor:
         scores = (last.scale * feature @ text.T).softmax(dim=-1)
         scores[0, tag].backward(retain_graph=True)
         channel = normed.grad[0, 1:].mean(dim=0)
-        cam = stretch((normed.detach()[0, 1:] * channel).sum(-1).view(size).relu())
+        cam = (normed.detach()[0, 1:] * channel).sum(-1).view(size).relu()
+        cam = stretch(stretch(cam))  # a saturated softmax has tiny gradients
         if tag == 0:
             attention.append(weights[0].detach())
             cut = torch.stack([one[1:, 1:] for one in attention])

@@ -110,10 +110,11 @@ def attention_weights_gradient(
     outer = split_heads(gradients @ out_proj_weight, heads)  # (n, heads, N, d)
     row = (outer * outputs).sum(dim=-1, keepdim=True)
     # The class token's query is not a patch: it has no part in the sums over queries.
-    back = attention[:, 1:].mT @ outer[..., 1:, :]
-    by_key = (back * value).sum(dim=-1) - (attention[:, 1:].mT @ row[..., 1:, :])[
-        ..., 0
-    ]
+    # All scores side by side, for one product a head: nothing is copied n times.
+    patches = torch.cat([outer, row], dim=-1)[..., 1:, :].permute(1, 2, 0, 3)
+    back = attention[:, 1:].mT @ patches.flatten(2)
+    back = back.view(heads, tokens, len(gradients), width + 1).permute(2, 0, 1, 3)
+    by_key = (back[..., :-1] * value).sum(dim=-1) - back[..., -1]
     of_query = (by_key.unsqueeze(-1) * key).sum(dim=-2)
     # Rows of the logits' gradient sum to zero: the patches' part is minus the rest.
     first = attention[..., :1]
@@ -177,8 +178,10 @@ def feed_forward_gradient(
     share = scale * ((patches @ common.T).T / width).unsqueeze(-1)  # (n, N, 1)
     common = (common - common.mean(dim=-1, keepdim=True)).unsqueeze(1)
     behind = scale * common - share * patches
-    hidden = scale * (common @ second) - share * (patches @ second)
-    inside = (hidden * slope) @ first * norms[0]
+    # Products of the hidden layer's size are made once where the scores share them.
+    hidden = (slope * scale) * (common @ second)
+    hidden = hidden.addcmul(share, slope * (patches @ second), value=-1)
+    inside = hidden @ (first * norms[0])
     patches, scale = standardised(inputs, eps)
     along = (inside * patches).mean(dim=-1, keepdim=True)
     inside = inside - inside.mean(dim=-1, keepdim=True) - along * patches
