@@ -7,6 +7,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_runtest_setup(item):
+    """Skip what needs a GPU where there is none, and say why."""
+    if item.get_closest_marker('gpu') is None:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip(f'needs a GPU: torch {torch.__version__} finds no CUDA device')
+
+
 @pytest.fixture(scope='session')
 def root():
     """The checkout."""

@@ -134,7 +134,7 @@ def test_gradients(inputs):
     )
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same(inputs):
     image, scores = (x.float() for x in inputs)
     found = par(image.cuda(), scores.cuda(), iterations=20).cpu()

@@ -15,8 +15,9 @@ def random_state() -> State:
 
     Returns:
         The words of ``python`` and ``numpy`` (as int32, which every torch saves), the
-        bytes of ``torch`` and, with a GPU, of ``cuda`` (the current device), positions,
-        and the normal variates that Python and NumPy hold back for the next call.
+        bytes of ``torch`` and, where a GPU is in use, of ``cuda`` (the current device),
+        positions, and the normal variates that Python and NumPy hold back for the
+        next call.
     """
     _, (*words, position), python_next = random.getstate()
     _, keys, *numpy_rest = np.random.get_state()  # noqa: NPY002
@@ -27,7 +28,9 @@ def random_state() -> State:
         numpy_rest=tuple(numpy_rest),
         torch=torch.get_rng_state().numpy(),
     )
-    if torch.cuda.is_available():
+    # Not is_available: a loader's worker, forked from a process that uses the GPU,
+    # cannot use it, and asking it for its state is an error there.
+    if torch.cuda.is_initialized():
         state['cuda'] = torch.cuda.get_rng_state().numpy()
     return state
 

@@ -3,10 +3,26 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import torch
 from mmengine.structures import PixelData
 from torch import Tensor
 
 Features = tuple[Tensor, ...]
+
+
+def in_single(maps: Features) -> Features:
+    """Bring maps of half precision, which autocast makes, to float32."""
+    half = (torch.float16, torch.bfloat16)
+    return tuple(one.float() if one.dtype in half else one for one in maps)
+
+
+def single_precision(like: Tensor) -> torch.autocast:
+    """Give a context without autocast on the device of a tensor.
+
+    The maths of CAMs divides by sums of 1e-5 and less, which half precision rounds to
+    zero: networks run in mixed precision, heads do not.
+    """
+    return torch.autocast(like.device.type, enabled=False)
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,11 @@ class BackboneOutput:
     maps: Features
     attention: Features = ()
     class_tokens: Features = ()
+
+    def in_single(self) -> 'BackboneOutput':
+        """Return the same in float32 where it is of half precision."""
+        parts = (self.maps, self.attention, self.class_tokens)
+        return BackboneOutput(*map(in_single, parts))
 
 
 @dataclass(frozen=True, kw_only=True)

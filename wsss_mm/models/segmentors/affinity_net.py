@@ -6,6 +6,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
 from wsss_mm.models.decode_heads.base_affinity_head import BaseAffinityHead
+from wsss_mm.models.structures import in_single, single_precision
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
@@ -64,8 +65,8 @@ class AffinityNet(BaseModel):
         return self.decode_head.stride
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Compute the backbone's feature maps of images (B, 3, H, W)."""
-        return tuple(self.backbone(inputs))
+        """Compute the backbone's feature maps of images (B, 3, H, W), in float32."""
+        return in_single(tuple(self.backbone(inputs)))
 
     def forward(
         self,
@@ -85,7 +86,9 @@ class AffinityNet(BaseModel):
         if data_samples is None:
             raise InputError(f'mode={mode!r} needs data_samples')
         if mode == 'loss':
-            return self.decode_head.loss(self.extract_feat(inputs), data_samples)
+            features = self.extract_feat(inputs)
+            with single_precision(inputs):
+                return self.decode_head.loss(features, data_samples)
         return self.predict(inputs, data_samples)
 
     def pad(self, images: Tensor) -> Tensor:
@@ -104,7 +107,9 @@ class AffinityNet(BaseModel):
         if self.decode_head.sees_mirror:
             views.append(inputs.flip(-1))
         features = [self.extract_feat(self.pad(view)) for view in views]
-        for name, maps in self.decode_head.predict(features, cells).items():
+        with single_precision(inputs):
+            found = self.decode_head.predict(features, cells)
+        for name, maps in found.items():
             for sample, one in zip(data_samples, maps):
                 sample.set_data({name: PixelData(data=one)})
         return data_samples

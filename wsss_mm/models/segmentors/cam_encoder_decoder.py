@@ -9,7 +9,14 @@ from wsss_mm.models.decode_heads.base_cam_head import (
     stack_image_labels,
 )
 from wsss_mm.models.necks.base_image_neck import BaseImageNeck
-from wsss_mm.models.structures import BackboneOutput, Context, Features, View, identity
+from wsss_mm.models.structures import (
+    BackboneOutput,
+    Context,
+    Features,
+    View,
+    identity,
+    single_precision,
+)
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
@@ -57,7 +64,8 @@ class CAMEncoderDecoder(EncoderDecoder):
 
     Note:
         mmseg's own ``EncoderDecoder`` takes the argmax over foreground channels
-        alone and cannot see the tags, so plain CAM uses this segmentor too.
+        alone and cannot see the tags, so plain CAM uses this segmentor too. In mixed
+        precision backbone and neck compute in half, the head in float32.
     """
 
     dataset_meta: dict | None = None
@@ -136,7 +144,9 @@ class CAMEncoderDecoder(EncoderDecoder):
         image_sizes: tuple[tuple[int, int], ...] = (),
     ) -> Context:
         """Run the network on every view; gather what the head may look at."""
-        outputs = {name: self.encode(view.image) for name, view in views.items()}
+        outputs = {
+            name: self.encode(view.image).in_single() for name, view in views.items()
+        }
         attention = {name: output.attention for name, output in outputs.items()}
         tokens = {name: output.class_tokens for name, output in outputs.items()}
         return Context(
@@ -158,7 +168,9 @@ class CAMEncoderDecoder(EncoderDecoder):
             check_patches(name, view.image, sides)
         head = self.decode_head
         labels = stack_image_labels(data_samples, head.num_foreground)
-        return head.loss(self.look(inputs, image_labels=labels))
+        context = self.look(inputs, image_labels=labels)
+        with single_precision(labels):
+            return head.loss(context)
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict the CAM, mask and tag scores of every image of a batch.
@@ -193,7 +205,8 @@ class CAMEncoderDecoder(EncoderDecoder):
             context = self.look(
                 {'full': View(padded, identity)}, image_labels=labels, image_sizes=sizes
             )
-            cams, logits = head.predict(context)
+            with single_precision(padded):
+                cams, logits = head.predict(context)
         views = []
         for sample, cam, scores in zip(data_samples, cams.detach(), logits.detach()):
             classes = present_classes(sample, head.num_foreground).to(cam.device)

@@ -8,7 +8,7 @@ from wsss_mm.functional import feature_affinity
 from wsss_mm.models.decode_heads.base_cam_head import stack_image_labels
 from wsss_mm.models.decode_heads.base_weclip_head import BaseWeCLIPHead
 from wsss_mm.models.decode_heads.weclip_head import WeCLIPHead
-from wsss_mm.models.structures import BackboneOutput
+from wsss_mm.models.structures import BackboneOutput, in_single, single_precision
 from wsss_mm.registry import MODELS
 from wsss_mm.utils.errors import InputError
 
@@ -126,7 +126,9 @@ class WeCLIP(EncoderDecoder):
                 'gives attention and class tokens, such as CLIPVisionTransformer'
             )
         fused = head.fused(output)
-        mask = self.make_masks(inputs, output, labels, fused=fused.detach())
+        (seen,) = in_single((fused.detach(),))
+        with single_precision(inputs):
+            mask = self.make_masks(inputs, output.in_single(), labels, fused=seen)
         return head.mask_losses(fused, mask)
 
     @torch.no_grad()
