@@ -7,7 +7,7 @@ link to one becomes its path.
 import posixpath
 import re
 
-METHODS = ('cam', 'seam', 'affinitynet', 'seenet', 'puzzle_cam', 'weclip')
+METHODS = ('cam', 'seam', 'affinitynet', 'seenet', 'puzzle_cam', 'clip_es', 'weclip')
 PAGES = {
     **{f'configs/{name}/README.md': f'methods/{name}.md' for name in METHODS},
     'CONTRIBUTING.md': 'contributing.md',

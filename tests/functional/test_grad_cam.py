@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from wsss_mm.functional import (
-    attention_weights_gradient,
     channel_weights,
     grad_cam,
     stretch,
@@ -84,56 +83,6 @@ def test_stretch_is_blind_to_offset_and_nearly_to_factor():
     assert not stretch(torch.ones(1, 2, 2)).any()
 
 
-def attention(tokens, width, heads, seed=0):
-    torch.manual_seed(seed)
-    module = nn.MultiheadAttention(width, heads, batch_first=True).double()
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.5)
-    return module, noise(1, tokens, width).requires_grad_()
-
-
-@pytest.mark.parametrize('tokens, width, heads', [(2, 4, 1), (9, 12, 3), (7, 8, 8)])
-def test_gradient_through_attention_equals_autograd(tokens, width, heads):
-    module, inputs = attention(tokens, width, heads)
-    outputs, weights = module(inputs, inputs, inputs, average_attn_weights=False)
-    gradients = noise(3, tokens, width, seed=2)
-    wanted = torch.stack(
-        [
-            torch.autograd.grad(outputs[0], inputs, one, retain_graph=True)[0][0, 1:]
-            for one in gradients
-        ]
-    )
-    given = gradients, inputs[0].detach(), weights[0].detach()
-    before = [x.clone() for x in given]
-    found = attention_weights_gradient(
-        *given,
-        in_proj_weight=module.in_proj_weight,
-        in_proj_bias=module.in_proj_bias,
-        out_proj_weight=module.out_proj.weight,
-    )
-    torch.testing.assert_close(found, wanted.mean(dim=1))
-    assert all(torch.equal(a, b) for a, b in zip(before, given))
-
-
-def test_the_class_token_counts_as_key_and_query_of_others():
-    # The mean leaves out its own row, not what patches get from it.
-    module, inputs = attention(5, 6, 2)
-    outputs, weights = module(inputs, inputs, inputs, average_attn_weights=False)
-    gradients = torch.zeros(1, 5, 6, dtype=torch.float64)
-    gradients[:, 0] = 1
-    found = attention_weights_gradient(
-        gradients,
-        inputs[0].detach(),
-        weights[0].detach(),
-        in_proj_weight=module.in_proj_weight,
-        in_proj_bias=module.in_proj_bias,
-        out_proj_weight=module.out_proj.weight,
-    )
-    (every,) = torch.autograd.grad(outputs[0], inputs, gradients[0])
-    torch.testing.assert_close(found[0], every[0, 1:].mean(dim=0))
-    assert float(found.abs().max()) > 1e-3
-
-
 def test_gradcheck():
     maps = noise(2, 3, 3).requires_grad_()
     words = nn.functional.normalize(noise(4, 5, seed=1), dim=-1)
@@ -154,17 +103,6 @@ def test_gradcheck():
         (lambda: channel_weights(torch.ones(3, 0, 4)), 'at least one cell'),
         (lambda: grad_cam(torch.ones(3, 2, 2), torch.ones(1, 4)), 'share D'),
         (lambda: stretch(torch.ones(3)), 'at least one cell'),
-        (
-            lambda: attention_weights_gradient(
-                torch.ones(1, 3, 4),
-                torch.ones(3, 4),
-                torch.ones(2, 3, 2),
-                in_proj_weight=torch.ones(12, 4),
-                in_proj_bias=torch.ones(12),
-                out_proj_weight=torch.ones(4, 4),
-            ),
-            'do not fit',
-        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):

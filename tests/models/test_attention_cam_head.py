@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from wsss_mm.functional import (
+    attended_cam,
     attention_transition,
     box_mask,
+    class_attention,
     patch_attention,
     refine_cam,
     stretch,
@@ -71,6 +73,28 @@ def test_the_head_is_its_functions(box_threshold):
     torch.testing.assert_close(view.cam, expected[[0, 2]], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('layers', [None, 2])
+def test_class_token_and_plain_attention(layers):
+    head = dict(HEAD, attention_layers=layers, box_threshold=None)
+    head |= dict(balanced=False, class_token_layers=3)
+    network = tiny_network(dict(backbone=VIT, decode_head=head)).eval()
+    data = network.data_preprocessor(batch(), False)
+    with torch.no_grad():
+        (view, _) = network.predict_views(**copy.deepcopy(data))
+        output = network.backbone(data['inputs'])
+        raw = network.decode_head(output.maps)[0].relu()
+    seen = class_attention([one[:1] for one in output.attention], layers=3)[0]
+    expected = attended_cam(raw, seen)
+    if layers is not None:
+        attention = patch_attention(output.attention, layers=2)[0].mean(dim=0)
+        # Cells take what they attend to.
+        taken = (attention / attention.sum(-1, keepdim=True)) @ stretch(
+            expected
+        ).flatten(1).T
+        expected = stretch(taken.T.view_as(expected))
+    torch.testing.assert_close(view.cam, expected[[0, 2]], rtol=1e-4, atol=1e-5)
+
+
 def test_without_layers_it_is_the_plain_head():
     head = dict(HEAD, attention_layers=None)
     network = tiny_network(dict(backbone=VIT, decode_head=head)).eval()
@@ -98,6 +122,12 @@ def test_what_does_not_fit_is_refused():
         AttentionCAMHead(24, 4, box_threshold=1.0)
     with pytest.raises(InputError, match='attention_layers is 0; give 1 or more'):
         AttentionCAMHead(24, 4, attention_layers=0)
+    with pytest.raises(InputError, match='class_token_layers is 0; give 1 or more'):
+        AttentionCAMHead(24, 4, class_token_layers=0)
+    head = dict(HEAD, class_token_layers=4)
+    network = tiny_network(dict(backbone=VIT, decode_head=head)).eval()
+    with pytest.raises(InputError, match='class_token_layers is 4, but the backbone'):
+        network.test_step(batch())
     head = dict(HEAD, attention_layers=4)
     network = tiny_network(dict(backbone=VIT, decode_head=head)).eval()
     with pytest.raises(InputError, match='gives the attention of 3 layers'):

@@ -139,7 +139,7 @@ def test_what_cannot_be_used_is_refused_at_once(change, message):
 @pytest.mark.parametrize(
     'change, message',
     [
-        (dict(attention_layers=4), 'the last block have 3 blocks'),
+        (dict(attention_layers=4), 'the attention of 3 blocks'),
         (dict(words=dict(cow='cow')), "words are given for 'cow'"),
         (dict(class_names=['background', 'bird']), 'names of its 4'),
     ],

@@ -39,6 +39,7 @@ def test_whole_patches():
         (lambda: whole_patches(images(1, 3, 32, 32), 16, 'pad'), 'partial_patches'),
         (lambda: whole_patches(images(1, 3, 32, 9), 16, 'drop'), 'less than a patch'),
         (lambda: tiny(partial_patches='pad'), 'partial_patches'),
+        (lambda: tiny(attention_layers=4), 'there are 3 blocks'),
     ],
 )
 def test_other_ways_are_refused(call, message):
@@ -53,6 +54,20 @@ def test_what_it_gives():
     assert [tuple(one.shape) for one in output.attention] == [(2, 1, 16, 16)] * 3
     for attention in output.attention:
         torch.testing.assert_close(attention.sum(dim=-1), torch.ones(2, 1, 16))
+
+
+@pytest.mark.parametrize('layers', [0, 2])
+def test_attention_of_the_last_blocks_alone(layers):
+    image = images(2, 3, 48, 80)
+    whole, few = tiny()(image), tiny(attention_layers=layers)(image)
+    assert len(few.attention) == layers
+    for one, wanted in zip(few.attention, whole.attention[3 - layers :]):
+        torch.testing.assert_close(one, wanted)
+    for one, wanted in zip(few.maps, whole.maps):
+        torch.testing.assert_close(one, wanted)
+    backbone = tiny(attention_layers=layers)
+    backbone(image)
+    assert not any(layer.attn.attn._forward_pre_hooks for layer in backbone.layers)
 
 
 def test_a_hand_made_block():

@@ -51,7 +51,7 @@ def clip_part(clip_file):
     import torch
 
     def load(module, prefix):
-        state = torch.load(clip_file, weights_only=True, mmap=True)['state_dict']
+        state = torch.load(str(clip_file), weights_only=True, mmap=True)['state_dict']
         part = {k.removeprefix(prefix): state[k] for k in state if k.startswith(prefix)}
         own = module.state_dict()
         module.load_state_dict({name: part[name] for name in own})

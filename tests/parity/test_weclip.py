@@ -150,8 +150,8 @@ def test_a_step(golden, net, backbone, head, pseudo_masks, names, when):
 
     losses = head.mask_losses(fused, expected.long())
     halves = (vector['bg_loss'] + vector['fg_loss']) / 2
-    close(losses['loss_seg'], halves, 0)
-    close(losses['loss_affinity'], 0.1 * vector['aff_loss'], 0)
+    close(losses['loss_seg'], np.float32(halves), 0)
+    close(losses['loss_affinity'], np.float32(0.1 * vector['aff_loss']), 0)
     total = sum(losses.values())
     close(total, vector['loss'], 0)
     total.backward()
@@ -247,7 +247,7 @@ def test_losses_of_weclip_plus(plus):
     close(sum(late.values()), vector['late_total'], 0)
     head.trusts_prediction = False
     losses = head.mask_losses(fused, expected)
-    close(losses['loss_affinity'], 0.1 * vector['aff_loss'], 0)
+    close(losses['loss_affinity'], np.float32(0.1 * vector['aff_loss']), 0)
     total = sum(losses.values())
     close(total, vector['early_total'], 0)
     total.backward()

@@ -24,7 +24,9 @@ images = dict(
 )
 tiny = dict(embed_dims=24, num_heads=3, init_cfg=dict(checkpoint='clip.pth'))
 model = dict(
-    backbone=dict(num_layers=3, out_indices=(2,), **tiny),
+    backbone=dict(
+        num_layers=3, out_indices=(2,), attention_layers=2, **tiny
+    ),
     decode_head=dict(
         num_classes=9,
         output_dims=8,

@@ -126,6 +126,30 @@ def test_data_that_are_not_there_are_one_finding(
     ]
 
 
+@pytest.mark.parametrize(
+    'name', ['clip_es/clip_es_vitb16_voc.py', 'weclip/weclip_vitb16_voc.py']
+)
+def test_the_weights_of_clip(name, tool, root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    status, text = examine(tool, capsys, root / 'configs' / name)
+    assert status == 1
+    # One finding, though several parts of the network start from the file.
+    (line,) = [line for line in text.splitlines() if 'clip_vit_b16.pth: no' in line]
+    sha = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
+    for said in (
+        'OpenAI publishes ViT-B-16.pt, about 350 MB, at https://openaipublic.',
+        f'/clip/models/{sha}/ViT-B-16.pt',
+        f'SHA-256 is {sha}.',
+    ):
+        assert said in line
+    command = 'wsss convert ViT-B-16.pt data/weights/clip_vit_b16.pth'
+    assert fixes(text).count(command) == 1
+    # What the command writes is what the config looks for.
+    (tmp_path / 'data/weights').mkdir(parents=True)
+    (tmp_path / 'data/weights/clip_vit_b16.pth').write_bytes(b'not looked into')
+    assert 'clip_vit_b16' not in examine(tool, capsys, root / 'configs' / name)[1]
+
+
 def test_the_weights_and_scores_that_other_stages_make(
     tool, root, tmp_path, monkeypatch, capsys
 ):

@@ -51,7 +51,9 @@ def build(args: argparse.Namespace) -> tuple[Any, Tensor, Tensor]:
     init_default_scope('mmseg')
     torch.manual_seed(args.seed)
     network = CAMEncoderDecoder(
-        backbone=dict(type='CLIPVisionTransformer', out_indices=(10,)),
+        backbone=dict(
+            type='CLIPVisionTransformer', out_indices=(10,), attention_layers=7
+        ),
         decode_head=dict(type='CLIPESHead', num_classes=CLASSES + 1),
         data_preprocessor=dict(type='SegDataPreProcessor'),
         test_cfg=dict(normalization='none', background_threshold=0.5),
@@ -94,7 +96,10 @@ def ours(network: Any, image: Tensor, words: Tensor, tags: int) -> Tensor:
 
 def published(network: Any, image: Tensor, words: Tensor, tags: int) -> Tensor:
     """Do the same tag by tag, as the released code does."""
+    # The released code computes the attention of every block.
+    network.backbone.attention_layers = None
     output = network.backbone(image)
+    network.backbone.attention_layers = 7
     size = output.maps[-1].shape[-2:]
     patches = output.maps[-1].flatten(2).transpose(1, 2)
     tokens = torch.cat([output.class_tokens[-1][:, None], patches], dim=1)
@@ -116,7 +121,8 @@ def published(network: Any, image: Tensor, words: Tensor, tags: int) -> Tensor:
         scores = (last.scale * feature @ text.T).softmax(dim=-1)
         scores[0, tag].backward(retain_graph=True)
         channel = normed.grad[0, 1:].mean(dim=0)
-        cam = stretch((normed.detach()[0, 1:] * channel).sum(-1).view(size).relu())
+        cam = (normed.detach()[0, 1:] * channel).sum(-1).view(size).relu()
+        cam = stretch(stretch(cam))  # a saturated softmax has tiny gradients
         if tag == 0:
             attention.append(weights[0].detach())
             cut = torch.stack([one[1:, 1:] for one in attention])

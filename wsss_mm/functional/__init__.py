@@ -27,6 +27,12 @@ from .attention_affinity import (
 from .background import power_background, seed_scores, threshold_background
 from .background_threshold import choose_threshold, threshold_separation
 from .balanced_loss import balanced_cross_entropy
+from .block_gradient import (
+    SelfAttention,
+    attention_weights_gradient,
+    feed_forward_gradient,
+    self_attention,
+)
 from .branch_losses import dice_loss, mutual_loss, trusted_label
 from .cam import (
     competing_cam,
@@ -37,6 +43,7 @@ from .cam import (
     upsampled_mean,
     with_background,
 )
+from .class_attention import attended_cam, class_attention
 from .confusion import (
     IoUReport,
     confusion_counts,
@@ -76,7 +83,6 @@ from .erasing import (
     ternary_mask,
 )
 from .grad_cam import (
-    attention_weights_gradient,
     channel_weights,
     grad_cam,
     stretch,
@@ -114,8 +120,10 @@ __all__ = [
     'EquivariantTransform',
     'IoUReport',
     'PairLabels',
+    'SelfAttention',
     'affinity_label',
     'affinity_loss',
+    'attended_cam',
     'attention_affinity',
     'attention_mask',
     'attention_transition',
@@ -128,6 +136,7 @@ __all__ = [
     'cells_of_view',
     'channel_weights',
     'choose_threshold',
+    'class_attention',
     'competing_cam',
     'competing_foreground',
     'complete_pairs',
@@ -147,6 +156,7 @@ __all__ = [
     'equivariance_loss',
     'equivariant_cross_loss',
     'feature_affinity',
+    'feed_forward_gradient',
     'fill_polygon',
     'fuse_attention',
     'grad_cam',
@@ -188,6 +198,7 @@ __all__ = [
     'seam_pairs',
     'seed_scores',
     'select_attention',
+    'self_attention',
     'sinkhorn',
     'soft_unary',
     'stretch',

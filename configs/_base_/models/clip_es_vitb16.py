@@ -8,6 +8,8 @@ model = dict(
     backbone=dict(
         type='CLIPVisionTransformer',
         out_indices=(10,),
+        # Of the head's eight, the last is that of the last block.
+        attention_layers=7,
         init_cfg=dict(type='Pretrained', checkpoint=clip_weights, prefix='backbone.'),
     ),
     decode_head=dict(

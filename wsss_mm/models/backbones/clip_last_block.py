@@ -7,12 +7,13 @@ from mmengine.model import BaseModule
 from mmseg.models.backbones.vit import TransformerEncoderLayer
 from torch import Tensor, nn
 
-from wsss_mm.functional.grad_cam import (
+from wsss_mm.functional.block_gradient import (
     attention_weights_gradient,
-    grad_cam,
-    word_probabilities,
+    feed_forward_gradient,
+    self_attention,
 )
-from wsss_mm.models.backbones.clip_vit import ACTIVATION, NORM
+from wsss_mm.functional.grad_cam import grad_cam, word_probabilities
+from wsss_mm.models.backbones.clip_vit import ACTIVATION, EPS, NORM
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,13 @@ class CLIPLastBlock(BaseModule):
         """Average the features of the patches, tokens (..., N, D) to (..., E)."""
         return self.ln_post(tokens[..., 1:, :]).mean(dim=-2) @ self.proj
 
+    @torch.no_grad()
     def word_cams(
         self, tokens: Tensor, words: Tensor, *, count: int, size: tuple[int, int]
     ) -> WordCAMs:
         """Find the cells of one image that speak for the first of some words.
 
-        One pass forward, and one back through half the block for each word.
+        One pass forward, and one back for all words, through the patches' mean.
 
         Args:
             tokens: Class token and patches of the last block but one, shape (N, D).
@@ -130,40 +132,59 @@ class CLIPLastBlock(BaseModule):
             count: How many of them, from the first, get a map (n).
             size: (h, w) of the patches.
         """
-        with torch.no_grad():
-            normed = self.block.norm1(tokens)
-            found, attention = self.attend(normed[None])
-        with torch.enable_grad():
-            attended = (tokens + found[0]).detach().requires_grad_()
-            feature = self.image_feature(self.feed(attended))
-            scores = word_probabilities(feature, words, scale=self.scale)
-            gradients = gradients_of(scores[:count], attended)
-        attn = self.block.attn.attn
-        weights = attention_weights_gradient(
-            gradients,
+        block, attn = self.block, self.block.attn.attn
+        normed = block.norm1(tokens)
+        attention = self_attention(
             normed,
-            attention[0],
+            heads=attn.num_heads,
             in_proj_weight=attn.in_proj_weight,
             in_proj_bias=attn.in_proj_bias,
+        )
+        found = attention.outputs.transpose(0, 1).flatten(1)
+        attended = tokens + attn.out_proj(found)
+        fed, slope = self.feed_with_slope(attended)
+        with torch.enable_grad():
+            pooled = self.ln_post(fed[1:]).mean(dim=0).detach().requires_grad_()
+            feature = pooled @ self.proj
+            scores = word_probabilities(feature, words, scale=self.scale)
+            gradients = gradients_of(scores[:count], pooled)
+        first, second = block.ffn.layers[0][0], block.ffn.layers[1]
+        gradients = feed_forward_gradient(
+            gradients,
+            attended,
+            fed,
+            slope,
+            weights=(first.weight, second.weight),
+            norms=(block.norm2.weight, self.ln_post.weight),
+            eps=EPS,
+        )
+        weights = attention_weights_gradient(
+            gradients,
+            attention,
+            in_proj_weight=attn.in_proj_weight,
             out_proj_weight=attn.out_proj.weight,
         )
-        activations = normed[1:].T.unflatten(1, size)
         return WordCAMs(
-            maps=grad_cam(activations, weights),
+            maps=grad_cam(normed[1:].T.unflatten(1, size), weights),
             probabilities=scores.detach(),
             feature=feature.detach(),
-            attention=attention[0].mean(dim=0),
+            attention=attention.weights.mean(dim=0),
         )
+
+    def feed_with_slope(self, attended: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the second half, (N, D), and derive its activation, (N, 4 D)."""
+        hidden, second = self.block.ffn.layers[0], self.block.ffn.layers[1]
+        with torch.enable_grad():
+            before = hidden[0](self.block.norm2(attended)).detach().requires_grad_()
+            after = hidden[1](before)
+            (slope,) = torch.autograd.grad(after.sum(), before)
+        return attended + second(after.detach()), slope
 
 
 def gradients_of(scores: Tensor, inputs: Tensor) -> Tensor:
     """Give the gradient of each score, (n,), with respect to inputs: (n, *inputs)."""
     if not len(scores):
         return inputs.new_zeros((0, *inputs.shape))
-    if inputs.is_cuda:
-        each = torch.eye(len(scores), dtype=scores.dtype, device=scores.device)
-        return torch.autograd.grad(scores, inputs, each, is_grads_batched=True)[0]
-    # A CPU has enough to do with one, and copies less.
     last = len(scores) - 1
     return torch.stack(
         [

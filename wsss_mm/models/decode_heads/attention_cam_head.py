@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 
 from wsss_mm.functional import (
+    attended_cam,
     attention_transition,
     box_mask,
+    class_attention,
     patch_attention,
     refine_cam,
     stretch,
@@ -33,19 +35,24 @@ class AttentionCAMHead(CAMHead):
         dropout_ratio: Channel dropout before the classifier.
         attention_layers: How many of the last layers; None leaves the CAM as it is.
         box_threshold: See `box_mask`; None lets every cell spread.
+        balanced: Whether attention is balanced (Sinkhorn), made symmetric and squared,
+            as CLIP-ES does; else cells take what they attend to, once.
+        class_token_layers: Of how many of the last layers the class token's attention
+            is multiplied with the CAM, before it spreads; None leaves it out.
 
     Raises:
         InputError: If a number is out of range.
 
     Reference:
         The class-aware attention affinity of CLIP-ES (CVPR 2023), on CAMs that are
-        learnt.
+        learnt; `class_token_layers` is MCTformer's (CVPR 2022), with one class token
+        for all classes.
 
     Note:
         Boxes reach to the last row and column, where CLIP-ES's end before.
     """
 
-    def __init__(
+    def __init__(  # what a config may set
         self,
         in_channels: int,
         num_classes: int,
@@ -54,6 +61,8 @@ class AttentionCAMHead(CAMHead):
         dropout_ratio: float = 0.5,
         attention_layers: int | None = 8,
         box_threshold: float | None = 0.4,
+        balanced: bool = True,
+        class_token_layers: int | None = None,
     ) -> None:
         super().__init__(
             in_channels, num_classes, in_index=in_index, dropout_ratio=dropout_ratio
@@ -62,12 +71,22 @@ class AttentionCAMHead(CAMHead):
             raise InputError(f'box_threshold is {box_threshold}; give one in [0, 1)')
         if attention_layers is not None and attention_layers < 1:
             raise InputError(f'attention_layers is {attention_layers}; give 1 or more')
+        if class_token_layers is not None and class_token_layers < 1:
+            raise InputError(
+                f'class_token_layers is {class_token_layers}; give 1 or more'
+            )
         self.attention_layers = attention_layers
+        self.balanced = balanced
+        self.class_token_layers = class_token_layers
         self.box_threshold = box_threshold
 
     def predict(self, context: Context) -> tuple[Tensor, Tensor]:
         """Compute the refined maps, in [0, 1), and the tag logits."""
         cam, logits = super().predict(context)
+        if self.class_token_layers is not None:
+            layers = self.attention_of(context, self.class_token_layers)
+            seen = class_attention(layers, layers=self.class_token_layers)
+            cam = torch.stack([attended_cam(*one) for one in zip(cam, seen)])
         if self.attention_layers is None:
             return cam, logits
         transition = self.transition(context, self.attention_layers)
@@ -84,14 +103,26 @@ class AttentionCAMHead(CAMHead):
         Raises:
             InputError: If the backbone has no attention, or fewer layers.
         """
+        layers = self.attention_of(context, count)
+        attention = patch_attention(layers, layers=count).mean(dim=1)
+        if self.balanced:
+            return attention_transition(attention)
+        return attention / attention.sum(dim=-1, keepdim=True)
+
+    def attention_of(self, context: Context, count: int) -> tuple[Tensor, ...]:
+        """Give the attention of all layers, refusing fewer than are asked for."""
         layers = () if context.attention is None else context.attention['full']
         if count > len(layers):
-            raise InputError(
-                f'attention_layers is {count}, but the backbone gives '
-                f'the attention of {len(layers)} layers; AttentionViT gives all'
+            name = (
+                'class_token_layers'
+                if count != self.attention_layers
+                else ('attention_layers')
             )
-        attention = patch_attention(layers, layers=count)
-        return attention_transition(attention.mean(dim=1))
+            raise InputError(
+                f'{name} is {count}, but the backbone gives the attention of '
+                f'{len(layers)} layers; AttentionViT gives all'
+            )
+        return tuple(layers)
 
     def refine(self, cam: Tensor, transition: Tensor) -> Tensor:
         """Spread the rectified maps of one image, (C, h, w)."""

@@ -199,7 +199,8 @@ class CLIPESHead(BaseCAMHead):
         if not 1 <= self.attention_layers <= len(attention):
             raise InputError(
                 f'attention_layers is {self.attention_layers}, but the backbone and '
-                f'the last block have {len(attention)} blocks'
+                f'the last block give the attention of {len(attention)} blocks; the '
+                "backbone's own attention_layers says of how many"
             )
         last = patch_attention(
             [one[None] for one in attention], layers=self.attention_layers
