@@ -94,8 +94,10 @@ def test_a_zombie_is_not_alive():
         assert process.returncode is None
 
 
+# SIGINT is ignored in what a shell runs in the background, such as these tests.
 STUCK = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from wsss_mm.workflow.child import signals_as_exit
 with signals_as_exit(within=0.5):
     while True:
@@ -116,7 +118,10 @@ def test_a_process_that_does_not_unwind_ends_too(root, number, status):
     ) as process:
         process.stdout.readline()
         process.send_signal(number)
-        assert process.wait(20) == status
+        try:
+            assert process.wait(20) == status
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
