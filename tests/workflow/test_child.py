@@ -39,6 +39,11 @@ def wait_for(condition, seconds=20):
     return True
 
 
+def take_sigint():
+    """Undo what a shell does to a command in the background, such as these tests."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def is_running(process):
     """Whether a process runs; one that ended and waits for its parent does not."""
     try:
@@ -56,6 +61,7 @@ def test_no_stage_outlives_its_pipeline(root, tmp_path, number):
         [sys.executable, '-c', PIPELINE, str(log), STAGE],
         env=environment,
         stderr=subprocess.DEVNULL,
+        preexec_fn=take_sigint,
     )
     assert wait_for(lambda: log.is_file() and 'pids' in log.read_text())
     children = [int(word) for word in log.read_text().split()[1:3]]
@@ -94,10 +100,8 @@ def test_a_zombie_is_not_alive():
         assert process.returncode is None
 
 
-# SIGINT is ignored in what a shell runs in the background, such as these tests.
 STUCK = """
-import signal, time
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import time
 from wsss_mm.workflow.child import signals_as_exit
 with signals_as_exit(within=0.5):
     while True:
@@ -114,7 +118,10 @@ with signals_as_exit(within=0.5):
 )
 def test_a_process_that_does_not_unwind_ends_too(root, number, status):
     with subprocess.Popen(
-        [sys.executable, '-c', STUCK], stdout=subprocess.PIPE, cwd=root
+        [sys.executable, '-c', STUCK],
+        stdout=subprocess.PIPE,
+        cwd=root,
+        preexec_fn=take_sigint,
     ) as process:
         process.stdout.readline()
         process.send_signal(number)
