@@ -24,7 +24,8 @@ def for_pseudo_labels(
     Args:
         cfg: Config of a CAM network; stays as it is. Images that `indices` choose are
             the only ones.
-        split: List file of images; the training data's list if None.
+        split: List file of images, from the current folder or else the data's root; the
+            training data's list if None.
         threshold: Background threshold in [0, 1); the config's if None.
         single_scale: Whether to predict one scale without its mirror.
 
@@ -41,7 +42,7 @@ def for_pseudo_labels(
         remedy='pseudo labels are made of one: give a config of each',
     )
     # Without a list the images are those of the tag file.
-    data.ann_file = str(split or '')
+    data.ann_file = list_file(split) if split else ''
     if not split:
         trained = only_dataset(
             cfg.train_dataloader.dataset,
@@ -59,6 +60,12 @@ def for_pseudo_labels(
     # Where no bar is shown, the log gives the time left.
     cfg.default_hooks.logger.interval = 1000 if sys.stdout.isatty() else 50
     return cfg
+
+
+def list_file(split: str | Path) -> str:
+    """Give a list as datasets take it: absolute if it is in the current folder."""
+    path = Path(split)
+    return str(path.resolve()) if path.is_file() else str(split)
 
 
 def build_dataset(cfg: Config) -> Any:

@@ -74,7 +74,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         '--out', help='folder for cams/ and masks/ (default: the work folder)'
     )
     parser.add_argument(
-        '--split', help="list file of images (default: the training data's list)"
+        '--split',
+        help='list file of images, from the current folder or else the data root '
+        "(default: the training data's list)",
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='redo images that are done'

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="chain of the config's `refine`: crf, rw, rw+crf, pamr",
     )
     parser.add_argument(
-        '--split', help="list file of images (default: the training data's list)"
+        '--split',
+        help='list file of images, from the current folder or else the data root '
+        "(default: the training data's list)",
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='redo images that are done'
