@@ -72,6 +72,13 @@ def test_masks_score_as_defined():
     assert set(scores) == {'mIoU', 'mFN', 'mFP'}
 
 
+def test_ratios_of_a_class_that_is_never_hit_are_left_out():
+    samples = without_cams(make_samples())
+    for sample in samples:
+        sample.pred_sem_seg.data.clamp_(max=1)
+    assert set(evaluate(VOCIoUMetric(), samples)) == {'mIoU', 'mFP'}
+
+
 def test_cams_without_a_threshold_score_the_masks_of_the_model():
     samples = make_samples()
     scores = evaluate(VOCIoUMetric(), samples)

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from wsss_mm.evaluation.summary import (
     THRESHOLDS,
     class_table,
+    plain_figures,
     score_curve,
     summarize,
     write_json,
@@ -30,7 +31,8 @@ Sparse = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 class VOCIoUMetric(BaseMetric):
     """Count IoU over all classes; for CAMs also at every background threshold.
 
-    Segmentation predictions give `mIoU` in percent and the ratios `mFN` and `mFP`.
+    Segmentation predictions give `mIoU` in percent and the ratios `mFN` and `mFP`,
+    which are left out when a class without a hit leaves them without a meaning.
     Predictions with a `cam` add `mIoU_best` and `best_threshold`, the maximum of
     the threshold curve: it looks at ground truth, so never choose the masks of a
     weakly supervised run by it.
@@ -140,7 +142,8 @@ class VOCIoUMetric(BaseMetric):
         if self.output_json is not None:
             write_json(self.output_json, {'images': len(results), **summary})
         keys = ('mIoU', 'mFN', 'mFP', 'mIoU_best', 'best_threshold')
-        return {key: summary[key] for key in keys if key in summary}
+        plain = plain_figures(summary)
+        return {key: plain[key] for key in keys if plain.get(key) is not None}
 
     def _sum(
         self, results: list[dict[str, Sparse]], size: int
